@@ -1,0 +1,1 @@
+"""SPF, DMARC, Authentication-Results, SASL and passwords."""

@@ -1,0 +1,1 @@
+"""DKIM and ARC: sign and verify, every signature, every reason."""

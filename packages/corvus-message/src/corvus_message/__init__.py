@@ -1,0 +1,1 @@
+"""RFC 5322 and MIME messages over immutable bytes: parse, read, build."""

@@ -1,0 +1,1 @@
+"""POP3 protocol engines without I/O: server and client."""

@@ -1,0 +1,1 @@
+"""SMTP and LMTP protocol engines without I/O: server and client."""
