@@ -1,4 +1,6 @@
-"""The engine contract as a type: what every protocol package promises (docs/explanation/engine-contract.md).
+"""The engine contract as a type: what every protocol package promises.
+
+In words it stands in docs/explanation/engine-contract.md.
 
 The packages share names, not code, so what they share is described here by shape.
 """

@@ -135,7 +135,7 @@ def assert_only_protocol_errors(
     most_buffered: int | None = None,
     tls: Callable[[Any], None] | None = None,
 ) -> Run:
-    """Properties 2 and 3: no octets make anything else escape, and memory stays under *most_buffered*."""
+    """Properties 2 and 3: nothing else escapes, and memory stays under *most_buffered*."""
     run = drive(make(), chunks, answer, errors=errors, tls=tls, eof=True)
     if most_buffered is not None:
         assert run.most_buffered <= most_buffered, (run.most_buffered, most_buffered)

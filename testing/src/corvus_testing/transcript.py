@@ -7,8 +7,9 @@
 ... ''').turns)
 (('S', b'220 mx.example ready\\r\\n'), ('C', b'NOOP\\r\\n'), ('S', b'250 2.0.0 OK\\r\\n'))
 
-A line may hold ``\\xNN``, ``\\t``, ``\\r``, ``\\n`` and ``\\\\``.  A line that ends in a single ``\\`` is
-sent without CRLF.  ``S: ...`` skips any number of lines of the server.  ``#`` starts a comment line.
+A line may hold ``\\xNN``, ``\\t``, ``\\r``, ``\\n`` and ``\\\\``.  A line that ends in a single
+``\\`` is sent without CRLF.  ``S: ...`` skips any number of lines of the server.  ``#`` starts a
+comment line.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def run_transcript(
     errors: type[Exception] = Exception,
     tls: Callable[[Any], None] | None = None,
 ) -> list[Any]:
-    """Play *text* against *conn*, which is the ``S`` (default) or the ``C`` of it; return the events.
+    """Play *text* against *conn*, its ``S`` (default) or ``C``; return the events.
 
     The lines of the other side are fed to the engine; those of its own side must be what it writes,
     octet for octet.
