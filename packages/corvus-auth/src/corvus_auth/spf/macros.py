@@ -1,0 +1,158 @@
+"""Macro strings and their expansion (RFC 7208 §7).
+
+A string is compiled once into parts and expanded for each evaluation.  Letters that need DNS
+(``%{p}``) are reported by `MacroString.letters`, so that the evaluation can ask beforehand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, final
+from urllib.parse import quote
+
+from corvus_auth.domains import MAX_LABEL, MAX_NAME
+
+#   macro-expand     = ( "%{" macro-letter transformers *delimiter "}" ) / "%%" / "%_" / "%-"
+#   macro-literal    = %x21-24 / %x26-7E
+#   transformers     = *DIGIT [ "r" ]
+#   delimiter        = "." / "-" / "+" / "," / "/" / "_" / "="      ; RFC 7208 §7.1
+_PART: Final = re.compile(
+    r"[!-$&-~]+|%\{([slodiphcrtvSLODIPHCRTV])([0-9]*)([rR]?)([.+,/_=-]*)\}|%([%_-])"
+)
+_EXPLAIN_PART: Final = re.compile(_PART.pattern.replace("[!-$&-~]+", "[ -$&-~]+"))
+_FIXED: Final = {"%": "%", "_": " ", "-": "%20"}
+
+#   toplabel = ( *alphanum ALPHA *alphanum ) / ( 1*alphanum "-" *( alphanum / "-" ) alphanum )
+_TOPLABEL: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\Z")
+
+# "allowed only in "exp" text" (RFC 7208 §7.2).
+_EXP_ONLY: Final = frozenset("crt")
+#: "Implementations MUST support at least a value of 127": more digits than these are no number.
+_MOST_DIGITS: Final = 4
+
+
+class MacroError(ValueError):
+    """A macro string that does not follow the grammar."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Macro:
+    """One ``%{...}``."""
+
+    letter: str
+    keep: int
+    """Right-hand parts to keep; 0 is all."""
+    reverse: bool
+    delimiters: str
+    escape: bool
+    """An uppercase letter: its value is "then URL escaped" (RFC 7208 §7.3)."""
+
+    def expand(self, value: str) -> str:
+        """*value* split, reversed, shortened and joined as the transformers say."""
+        if self.keep or self.reverse or self.delimiters != ".":
+            for delimiter in self.delimiters[1:]:
+                value = value.replace(delimiter, self.delimiters[0])
+            parts = value.split(self.delimiters[0])
+            if self.reverse:
+                parts.reverse()
+            value = ".".join(parts[-self.keep :] if self.keep else parts)
+        # quote() leaves exactly RFC 3986's unreserved characters.
+        return quote(value, safe="") if self.escape else value
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class MacroString:
+    """A compiled macro string."""
+
+    parts: tuple[str | Macro, ...]
+    letters: frozenset[str]
+    """The letters that occur, in lower case."""
+
+    def expand(self, values: Mapping[str, str]) -> str:
+        """The string with *values* (letter to text) in place."""
+        return "".join(
+            [p if isinstance(p, str) else p.expand(values[p.letter]) for p in self.parts]
+        )
+
+
+def compile_macros(text: str, *, explain: bool = False) -> MacroString:
+    """
+    Compile *text*, a ``macro-string``, or an ``explain-string`` where spaces are text too.
+
+    Raises:
+        MacroError: A percent sign that starts nothing, a character outside the grammar, a letter
+            that is not allowed here, or a zero where a count of parts must be nonzero.
+    """
+    parts: list[str | Macro] = []
+    letters: set[str] = set()
+    at = 0
+    pattern = _EXPLAIN_PART if explain else _PART
+    while at < len(text):
+        match = pattern.match(text, at)
+        if match is None:
+            raise MacroError(
+                "a percent sign starts no macro" if text[at] == "%" else "a character not allowed"
+            )
+        at = match.end()
+        letter, digits, reverse, delimiters, fixed = match.groups()
+        if letter:
+            lower = letter.lower()
+            if lower in _EXP_ONLY and not explain:
+                raise MacroError(f"%{{{letter}}} is allowed in explanations only")
+            keep = 0
+            if digits:
+                # "If a DIGIT is specified, the value MUST be nonzero."
+                keep = int(digits[:_MOST_DIGITS].rjust(1, "0")) if len(digits) <= 9 else 10**4
+                if int(digits.lstrip("0")[:1] or "0") == 0:
+                    raise MacroError("a macro keeps zero parts")
+                if len(digits) <= 9:
+                    keep = int(digits)
+            letters.add(lower)
+            parts.append(Macro(lower, keep, bool(reverse), delimiters or ".", letter != lower))
+        else:
+            parts.append(_FIXED[fixed] if fixed else match[0])
+    return MacroString(tuple(parts), frozenset(letters))
+
+
+def compile_domain(text: str) -> MacroString:
+    """
+    Compile *text*, a ``domain-spec``: "macro-string domain-end" (RFC 7208 §7.1).
+
+    Raises:
+        MacroError: As `compile_macros`, or the end is neither a macro nor ``.toplabel``.
+    """
+    compiled = compile_macros(text)
+    #   domain-end = ( "." toplabel [ "." ] ) / macro-expand
+    last = compiled.parts[-1] if compiled.parts else ""
+    if isinstance(last, Macro) or text.endswith(("%%", "%_", "%-")):
+        return compiled
+    _, dot, top = last.removesuffix(".").rpartition(".")
+    if not dot or not _TOPLABEL.match(top) or top.isdigit():
+        raise MacroError("a domain does not end in a top label")
+    return compiled
+
+
+def target_name(expanded: str) -> str | None:
+    """
+    The name to look up for an expanded ``domain-spec``, or ``None`` when no such name can exist.
+
+    "the left side is truncated to fit, by removing successive domain labels (and their following
+    dots) until the total length does not exceed 253 characters" (RFC 7208 §7.3).
+    """
+    name = expanded.lower().removesuffix(".")
+    if len(name) > MAX_NAME:
+        # The first dot from which the rest is short enough; no loop over what goes.
+        dot = name.find(".", len(name) - MAX_NAME - 1)
+        name = name[dot + 1 :] if dot >= 0 else name
+    # RFC 8616 §4 for what is not ASCII; "making no provisions" (§4.8) for the rest: no such name.
+    # (A space can be meant: "%_" expands to one, and the published suite has such a name.)
+    if not name.isascii() or not name.isprintable():
+        return None
+    for label in name.split("."):
+        if not 0 < len(label) <= MAX_LABEL:
+            return None
+    return name if len(name) <= MAX_NAME else None
