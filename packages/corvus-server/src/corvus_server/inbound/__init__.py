@@ -1,0 +1,1 @@
+"""Mail from outside: receive, authenticate, greylist, score, file; every decision is data."""

@@ -1,0 +1,1 @@
+"""Spam: signals, each explained, summed to a score.  Pure functions all."""
