@@ -103,23 +103,15 @@ def flips(tree: Mapping[str, Any]) -> list[str]:
         ]
     found: list[tuple[float, str]] = []
     for signal in tree.get("signals", ()):
-        rest = round(score - signal["weight"], 2)
+        weight, rest = signal["weight"], round(score - signal["weight"], 2)
         if decision == "junk" and rest < threshold:
-            found.append(
-                (
-                    signal["weight"],
-                    f"without “{signal['name']}” ({signal['weight']}) the score"
-                    f" would have been {rest} and the mail in the inbox",
-                )  # fmt: skip
-            )
-        elif decision == "inbox" and signal["weight"] < 0 and rest >= threshold:
-            found.append(
-                (
-                    -signal["weight"],
-                    f"without “{signal['name']}” ({signal['weight']}) the score"
-                    f" would have been {rest} and the mail in Junk",
-                )  # fmt: skip
-            )
+            place = "in the inbox"
+        elif decision == "inbox" and weight < 0 and rest >= threshold:
+            place = "in Junk"
+        else:
+            continue
+        words = f"without “{signal['name']}” ({weight}) the score would have been {rest}"
+        found.append((abs(weight), f"{words} and the mail {place}"))
     found.sort(key=lambda pair: -pair[0])
     if not found and decision == "junk":
         return [f"a score below {threshold}; it was {score}"]

@@ -128,10 +128,12 @@ class Listeners:
         gate: ConnectionGate,
         tls: ssl.SSLContext | None,
         certificate: Callable[[], bytes | None] = lambda: None,
+        identify: Callable[[str], str] = lambda address: address,
     ) -> None:
         self._gate = gate
         self._tls = tls
         self._certificate = certificate
+        self._identify = identify
         self._numbers = count(1)
         self.listeners: list[Listener] = []
         self.connections: dict[str, tuple[Service, Shell]] = {}
@@ -170,6 +172,7 @@ class Listeners:
             connection=connection,
             tls=self._tls,
             tls_certificate=self._certificate,
+            identify=self._identify,
             on_close=gone,
         )
 

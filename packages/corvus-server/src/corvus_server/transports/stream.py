@@ -84,7 +84,8 @@ class Shell(asyncio.Protocol):
     """One connection: a transport, an engine inside a session, a timer."""
 
     __slots__ = (
-        "_deadline", "_drained", "_early", "_engine", "_heard", "_loop", "_make", "_reading",
+        "_deadline", "_drained", "_early", "_engine", "_heard",
+        "_identify", "_loop", "_make", "_reading",
         "_socket", "_task", "_timer", "_tls", "_tls_certificate", "_writable", "_write_deadline",
         "connection", "ended", "facts", "octets_in", "octets_out", "on_close", "peer", "session",
         "since", "transport",
@@ -98,6 +99,7 @@ class Shell(asyncio.Protocol):
         connection: str = "",
         tls: ssl.SSLContext | None = None,
         tls_certificate: Callable[[], bytes | None] = lambda: None,
+        identify: Callable[[str], str] = lambda address: address,
         on_close: Callable[[Shell], None] = lambda shell: None,
     ) -> None:
         """
@@ -107,12 +109,14 @@ class Shell(asyncio.Protocol):
             connection: The id that the log shows.
             tls: The context for STARTTLS; ``None`` where it is not offered.
             tls_certificate: Our certificate in DER, for channel binding.
+            identify: By which address a peer is known (`corvus_server.network`).
             on_close: Called once, when the connection is gone.
         """
         self._engine = engine
         self._make = make
         self._tls = tls
         self._tls_certificate = tls_certificate
+        self._identify = identify
         self.connection = connection
         self.on_close = on_close
         self.session: Session
@@ -145,7 +149,7 @@ class Shell(asyncio.Protocol):
         here = transport.get_extra_info("sockname") or ("", 0)
         if not isinstance(there, tuple):  # a Unix socket
             there, here = ("127.0.0.1", 0), ("127.0.0.1", 0)
-        self.peer = Peer(_plain(there[0]), there[1], _plain(here[0]), here[1])
+        self.peer = Peer(self._identify(_plain(there[0])), there[1], _plain(here[0]), here[1])
         self.since = self._loop.time()
         if (ssl_object := transport.get_extra_info("ssl_object")) is not None:
             self.facts = facts_of(ssl_object, certificate=self._tls_certificate())
