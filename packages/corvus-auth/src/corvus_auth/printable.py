@@ -18,7 +18,7 @@ def _escape(match: re.Match[str]) -> str:
 
 def printable(text: str | bytes, most: int = 1000) -> str:
     """
-    *text* as printable ASCII, cut after *most* characters of it; what is not becomes an escape.
+    *text* as printable ASCII, cut after *most* characters; what is not becomes an escape.
 
     >>> printable("a\\r\\nb\\u00e4")
     'a\\\\x0d\\\\x0ab\\\\xe4'
@@ -26,8 +26,8 @@ def printable(text: str | bytes, most: int = 1000) -> str:
     if isinstance(text, bytes):
         text = text[: most + 1].decode("utf-8", "surrogateescape")
     cut = len(text) > most
-    if cut:
-        text = text[:most]
+    text = text[:most]
     if not (text.isascii() and text.isprintable()):
         text = _UNSAFE.sub(_escape, text)
-    return text + "..." if cut else text
+        cut = cut or len(text) > most
+    return text[:most] + "..." if cut else text

@@ -18,10 +18,10 @@ from typing import Final, final
 
 from corvus_auth.dmarc.record import Policy
 from corvus_auth.domains import DomainError, to_ascii
+from corvus_auth.structured import StructureError, read_comment, read_quoted
 
 #: Longer From fields are not read: nobody has a thousand authors.
 MAX_FROM: Final = 16_384
-MAX_DEPTH: Final = 20
 
 _SPACE: Final = " \t\r\n"
 _SPECIALS: Final = '()<>[]:;@\\,"'
@@ -41,10 +41,6 @@ class Author:
     """What is to be done with a message that has none; see the module."""
 
 
-class _Malformed(ValueError):
-    pass
-
-
 def _tokens(text: str) -> list[tuple[str, str]]:
     """RFC 5322 tokens without comments and white space: ``(kind, text)``; linear, no recursion."""
     tokens: list[tuple[str, str]] = []
@@ -54,86 +50,53 @@ def _tokens(text: str) -> list[tuple[str, str]]:
         if char in _SPACE:
             at += 1
         elif char == "(":
-            at = _comment(text, at)
+            _, at = read_comment(text, at)
         elif char == '"':
-            value, at = _quoted(text, at)
+            value, at = read_quoted(text, at)
             tokens.append(("quoted", value))
         elif char == "[":
             close = text.find("]", at)
             if close < 0:
-                raise _Malformed("a domain literal does not end")
+                raise StructureError("a domain literal does not end")
             tokens.append(("literal", text[at : close + 1]))
             at = close + 1
         elif char in _SPECIALS:
             if char in ")]\\":
-                raise _Malformed(f"a stray {char}")
+                raise StructureError(f"a stray {char}")
             tokens.append((char, char))
             at += 1
         else:
             start = at
             while at < end and text[at] not in _SPECIALS and text[at] not in _SPACE:
                 if text[at] < " " or text[at] == "\x7f":
-                    raise _Malformed("a control character")
+                    raise StructureError("a control character")
                 at += 1
             tokens.append(("atom", text[start:at]))
     return tokens
-
-
-def _comment(text: str, at: int) -> int:
-    depth = 0
-    while at < len(text):
-        char = text[at]
-        if char == "\\":
-            at += 1
-        elif char == "(":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise _Malformed("comments are nested too deeply")
-        elif char == ")":
-            depth -= 1
-            if depth == 0:
-                return at + 1
-        at += 1
-    raise _Malformed("a comment does not end")
-
-
-def _quoted(text: str, at: int) -> tuple[str, int]:
-    parts: list[str] = []
-    at += 1
-    while at < len(text):
-        char = text[at]
-        if char == '"':
-            return "".join(parts), at + 1
-        if char == "\\":
-            at += 1
-            char = text[at : at + 1]
-        parts.append(char)
-        at += 1
-    raise _Malformed("a quoted string does not end")
 
 
 def _addr_spec(tokens: list[tuple[str, str]]) -> str:
     """The domain of ``local-part "@" domain``."""
     signs = [i for i, (kind, _) in enumerate(tokens) if kind == "@"]
     if len(signs) != 1:
-        raise _Malformed("an address needs exactly one @")
+        raise StructureError("an address needs exactly one @")
     local, domain = tokens[: signs[0]], tokens[signs[0] + 1 :]
     # Words of a local-part are joined by dots (obs-local-part); two in a row are no address.
     if not local or not domain:
-        raise _Malformed("an address lacks a local-part or a domain")
+        raise StructureError("an address lacks a local-part or a domain")
     previous = "."
     for kind, text in local:
         if kind not in ("atom", "quoted"):
-            raise _Malformed("a local-part has a special character")
+            raise StructureError("a local-part has a special character")
         if not (previous.endswith(".") or text.startswith(".")):
-            raise _Malformed("a local-part has a space")
+            raise StructureError("a local-part has a space")
         previous = text if kind == "atom" else "q"
     previous = "."
     for kind, text in domain:
         if kind != "atom":
-            raise _Malformed("a domain is not a name")
+            raise StructureError("a domain is not a name")
         if not (previous.endswith(".") or text.startswith(".")):
-            raise _Malformed("a domain has a space")
+            raise StructureError("a domain has a space")
         previous = text
     return "".join([text for _, text in domain])
 
@@ -153,9 +116,9 @@ def _domains(tokens: list[tuple[str, str]]) -> list[str]:
             start = kinds.index("<")
             # "a@evil.example <b@good.example>" shows one and means the other: not a phrase.
             if kinds[-1] != ">" or kinds.count("<") != 1 or kinds.count(">") != 1:
-                raise _Malformed("angle brackets do not enclose one address")
+                raise StructureError("angle brackets do not enclose one address")
             if any(kind not in ("atom", "quoted") for kind in kinds[:start]):
-                raise _Malformed("a display name has a special character outside quotes")
+                raise StructureError("a display name has a special character outside quotes")
             mailbox = mailbox[start + 1 : -1]
         found.append(_addr_spec(mailbox))
         mailbox = []
@@ -187,7 +150,7 @@ def author(from_fields: Sequence[bytes | str]) -> Author:
             # RFC 6854 allows a group here; who wrote the message it does not say.
             return Author(None, "the From field has a group", Policy.QUARANTINE)
         domains = {to_ascii(domain) for domain in _domains(tokens)}
-    except (_Malformed, DomainError) as error:
+    except (StructureError, DomainError) as error:
         return Author(None, f"the From field is malformed: {error}", Policy.REJECT)
     if not domains:
         return Author(None, "the From field names no author", Policy.REJECT)

@@ -19,10 +19,12 @@ from typing import Any
 from corvus_auth.lookup import arun, run
 from corvus_auth.spf.evaluation import Address, evaluate
 from corvus_auth.spf.limits import Limits
+from corvus_auth.spf.received import ReceivedSPF, format_received_spf, parse_received_spf
 from corvus_auth.spf.result import SPFResult, Status, TraceLookup, TraceStep
 
 __all__ = [
     "Limits",
+    "ReceivedSPF",
     "SPFResult",
     "Status",
     "TraceLookup",
@@ -30,6 +32,8 @@ __all__ = [
     "acheck",
     "check",
     "evaluate",
+    "format_received_spf",
+    "parse_received_spf",
 ]
 
 
