@@ -2,7 +2,12 @@
 
 # Messages and their numbers
 # Errors
+# Over a message, and over a mailbox
+from corvus_imap.bodystructure import bodystructure
+from corvus_imap.envelope import envelope
 from corvus_imap.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
+from corvus_imap.section import UnknownEncoding, binary, section
+from corvus_imap.subject import base_subject
 
 # Tokens and flags
 from corvus_imap.types.atoms import Secret
@@ -24,6 +29,7 @@ from corvus_imap.types.flags import Flag
 # What SEARCH asks for
 from corvus_imap.types.search import SearchKey, SearchReturn
 from corvus_imap.types.sequence import MAX_NUMBER, SAVED_RESULT, STAR, MessageSet, SequenceSet
+from corvus_imap.view import MailboxView, NoSuchMessage, Selection, Snapshot
 
 __all__ = [
     "MAX_NUMBER",
@@ -36,7 +42,9 @@ __all__ = [
     "FetchItem",
     "Flag",
     "LocalProtocolError",
+    "MailboxView",
     "MessageSet",
+    "NoSuchMessage",
     "Partial",
     "Preview",
     "ProtocolError",
@@ -46,5 +54,13 @@ __all__ = [
     "Secret",
     "Section",
     "SectionText",
+    "Selection",
     "SequenceSet",
+    "Snapshot",
+    "UnknownEncoding",
+    "base_subject",
+    "binary",
+    "bodystructure",
+    "envelope",
+    "section",
 ]
