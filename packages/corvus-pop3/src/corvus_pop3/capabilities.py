@@ -106,10 +106,14 @@ class Capabilities:
     def __getitem__(self, tag: str) -> tuple[str, ...]:
         return self.tags[tag.upper()]
 
+    def get(self, tag: str) -> tuple[str, ...]:
+        """The parameters of *tag*; none if it is not there either."""
+        return self.tags.get(tag.upper(), ())
+
     @property
     def mechanisms(self) -> tuple[str, ...]:
         """SASL mechanisms, in upper case, in the server's order."""
-        return tuple(mechanism.upper() for mechanism in self.tags.get("SASL", ()))
+        return tuple(mechanism.upper() for mechanism in self.get("SASL"))
 
     def lines(self) -> Iterator[bytes]:
         for tag, parameters in self.tags.items():

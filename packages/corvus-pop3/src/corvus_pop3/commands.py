@@ -10,6 +10,7 @@ LAST, XTND and the other commands of older memos are not here on purpose.
 
 from __future__ import annotations
 
+import base64
 import enum
 import re
 from collections.abc import Mapping
@@ -126,3 +127,19 @@ def format_command(verb: Verb, *arguments: bytes) -> bytes:
         # Without the arguments: one of them may be a password.
         raise LocalProtocolError(f"not the arguments of {verb.name}") from None
     return line + b"\r\n"
+
+
+def from_base64(octets: bytes) -> bytes:
+    """
+    Decode strictly: the alphabet, the right padding, and nothing that has two spellings.
+
+    Raises:
+        BadCommand: It is anything else.
+    """
+    try:
+        decoded = base64.b64decode(octets, validate=True)
+    except ValueError:
+        raise BadCommand(Text.NOT_BASE64) from None
+    if base64.b64encode(decoded) != octets:
+        raise BadCommand(Text.NOT_BASE64)
+    return decoded

@@ -70,7 +70,7 @@ def one_line(text: str) -> bool:
         text.encode()
     except UnicodeEncodeError:
         return False
-    return not any(end in text for end in "\r\n\0")
+    return "\r" not in text and "\n" not in text and "\0" not in text
 
 
 @final

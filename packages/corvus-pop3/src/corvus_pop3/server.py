@@ -9,16 +9,16 @@ a message, and the deletions at QUIT.
 from __future__ import annotations
 
 import base64
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Literal, assert_never, final
+from typing import ClassVar, Literal, final
 
-from corvus_pop3._buffer import LineBuffer
+from corvus_pop3._connection import Connection
+from corvus_pop3._maildrop import Maildrop
 from corvus_pop3._multiline import MessageWriter
 from corvus_pop3._state import ACCEPTED, REFUSED, State
 from corvus_pop3.capabilities import Policy, offer
-from corvus_pop3.commands import BadCommand, Verb, parse_command
+from corvus_pop3.commands import BadCommand, Verb, from_base64, parse_command
 from corvus_pop3.errors import LocalProtocolError, RemoteProtocolError
 from corvus_pop3.events import (
     NEED_DATA,
@@ -61,12 +61,9 @@ _CREDENTIALS = (LoginOffered, ApopOffered, AuthStarted, AuthResponse)
 _MESSAGES = (RetrieveRequested, TopRequested)
 _LOGIN_VERBS = frozenset({V.USER, V.PASS, V.APOP, V.AUTH})
 
-# "one to 70 characters in the range 0x21 to 0x7E" (RFC 1939 §7, UIDL), joined by spaces.
-_UIDS = re.compile(r"[!-~]{1,70}(?: [!-~]{1,70})*")
-
 
 @final
-class ServerConnection:
+class ServerConnection(Connection):
     """
     One POP3 session seen from the server; moves no octets itself.
 
@@ -92,25 +89,15 @@ class ServerConnection:
     ) -> None:
         if timestamp is not None and not is_timestamp(timestamp):
             raise LocalProtocolError(f"not a timestamp: {timestamp!r}")
+        super().__init__(S.AUTHORIZATION, limits, tls)
         self.policy = policy
-        self.limits = limits
-        self._tls = tls
-        self._state = S.AUTHORIZATION
-        self._buffer = LineBuffer()
-        self._out: list[bytes] = []
-        self._eof = False
         self._owed: _Owed | None = None
         self._user: str | None = None
         self._utf8 = False
         self._language: Language | None = None
         self._rejected = 0
         self._failed_logins = 0
-        # The maildrop as it was at login: "the POP3 server ... assigns a message-number to each
-        # message, and notes the size of each message in octets" (RFC 1939 §4).
-        self._sizes: tuple[int, ...] = ()
-        self._uids: tuple[str, ...] = ()
-        self._deleted: set[int] = set()
-        self._octets = 0
+        self._maildrop = Maildrop()
         self._expire = policy.expire
         self._login_delay = policy.login_delay
         self._listing: Iterator[str] | None = None
@@ -120,26 +107,6 @@ class ServerConnection:
         self._timestamp = timestamp if self._login_possible else None
         greeting = " ".join(part for part in (policy.greeting, self._timestamp) if part)
         self._queue(format_response(True, greeting))
-
-    # Feeding.
-
-    def receive_data(self, data: bytes, /) -> None:
-        """
-        Store octets of the client; parse nothing.
-
-        Raises:
-            LocalProtocolError: After `receive_eof`, or while the TLS handshake is under way.
-        """
-        if self._eof:
-            raise LocalProtocolError("octets after the end")
-        if self._state is S.TLS:
-            raise LocalProtocolError("these octets belong to TLS; feed them after start_tls()")
-        if self._state is not S.CLOSED:
-            self._buffer.feed(data)
-
-    def receive_eof(self) -> None:
-        """The client closed its side; what it said before still counts.  Idempotent."""
-        self._eof = True
 
     # Events.
 
@@ -201,8 +168,7 @@ class ServerConnection:
                     self._queue(reply)
                     self._enter(S.TLS)
             case QuitRequested():
-                left = len(self._sizes) - len(self._deleted)
-                reply = self._format(True, Text.SIGNING_OFF, text, count=left)
+                reply = self._format(True, Text.SIGNING_OFF, text, count=self._maildrop.count)
                 self._owed = None
                 self._goodbye(reply)
             case _:
@@ -233,17 +199,12 @@ class ServerConnection:
         """
         if not isinstance(self._owed, _CREDENTIALS):
             raise LocalProtocolError(f"open() does not answer {self._owed}")
-        sizes, uids = tuple(sizes), tuple(uids)
-        if len(sizes) != len(uids):
-            raise LocalProtocolError(f"{len(sizes)} sizes, {len(uids)} unique-ids")
-        if uids and (not _UIDS.fullmatch(" ".join(uids)) or any(" " in uid for uid in uids)):
-            raise LocalProtocolError("a unique-id is 1 to 70 characters from ! to ~")
-        if any(size < 0 for size in sizes):
-            raise LocalProtocolError("a negative size")
-        octets = sum(sizes)
-        reply = self._format(True, Text.MAILDROP, text, count=len(sizes), octets=octets)
+        maildrop = Maildrop(sizes, uids)
+        reply = self._format(
+            True, Text.MAILDROP, text, count=maildrop.count, octets=maildrop.octets
+        )
         self._owed = None
-        self._sizes, self._uids, self._octets = sizes, uids, octets
+        self._maildrop = maildrop
         self._expire = self._expire if expire is None else expire
         self._login_delay = self._login_delay if login_delay is None else login_delay
         self._queue(reply)
@@ -353,44 +314,7 @@ class ServerConnection:
         self._user = self._language = self._timestamp = None
         self._enter(S.AUTHORIZATION)
 
-    # Output, and what may be looked at.
-
-    def data_to_send(self) -> bytes:
-        """Octets to write; reading empties them."""
-        data, self._out = b"".join(self._out), []
-        return data
-
-    @property
-    def state(self) -> State:
-        """Where the session is."""
-        return self._state
-
-    @property
-    def closing(self) -> bool:
-        """Whether nothing will be read any more: write `data_to_send`, then close."""
-        return self._state is S.CLOSED
-
-    @property
-    def tls_pending(self) -> bool:
-        """Whether STLS was accepted and `start_tls` has not been called yet."""
-        return self._state is S.TLS
-
-    @property
-    def tls(self) -> TLSInfo | None:
-        """What is known about the channel; ``None`` in clear."""
-        return self._tls
-
-    @property
-    def buffered(self) -> int:
-        """Octets received and not yet parsed."""
-        return len(self._buffer)
-
-    @property
-    def timeout(self) -> float | None:
-        """Seconds the client may stay silent from now on; ``None`` once closed."""
-        if self._state is S.CLOSED:
-            return None
-        return self.limits.tls_handshake if self._state is S.TLS else self.limits.idle
+    # What may be looked at.
 
     @property
     def utf8(self) -> bool:
@@ -411,7 +335,7 @@ class ServerConnection:
     @property
     def deleted(self) -> frozenset[int]:
         """Numbers of the messages marked as deleted."""
-        return frozenset(self._deleted)
+        return frozenset(self._maildrop.deleted)
 
     # Private: lines, replies, state.
 
@@ -471,6 +395,18 @@ class ServerConnection:
         self._enter(REFUSED[self._state])
         return reply
 
+    def _response(self, line: bytes) -> Event:
+        """A line of a SASL exchange (RFC 5034 §4)."""
+        try:
+            if line == b"*":
+                raise BadCommand(Text.CANCELLED)
+            self._owed = event = AuthResponse(response=from_base64(line))
+        except BadCommand as bad:
+            self._refuse(bad.text)
+            return AuthCancelled()
+        self._rejected = 0
+        return event
+
     def _command(self, line: bytes) -> Event | None:
         verb = None
         try:
@@ -480,117 +416,63 @@ class ServerConnection:
             if verb in _LOGIN_VERBS and not self._login_possible:
                 # Row by row the same for a user who exists and one who does not.
                 raise BadCommand(Text.TLS_FIRST)
-            event = self._obey(verb, arguments)
+            event = self._OBEY[verb](self, *arguments)
         except BadCommand as bad:
             return CommandRejected(verb=verb, reply=self._refuse(bad.text, **bad.filling))
         self._rejected = 0
         return event
 
-    def _obey(self, verb: Verb, arguments: tuple[bytes, ...]) -> Event | None:
-        match verb:
-            case V.RETR:
-                return self._retr(*arguments)
-            case V.TOP:
-                return self._top(*arguments)
-            case V.DELE:
-                return self._dele(*arguments)
-            case V.STAT:
-                return self._stat()
-            case V.LIST:
-                return self._list(*arguments)
-            case V.UIDL:
-                return self._uidl(*arguments)
-            case V.NOOP:
-                self._ok(Text.NOTHING_DONE)
-                return NoopRequested()
-            case V.RSET:
-                return self._rset()
-            case V.QUIT:
-                return self._quit()
-            case V.USER:
-                return self._user_given(*arguments)
-            case V.PASS:
-                return self._pass(*arguments)
-            case V.APOP:
-                return self._apop(*arguments)
-            case V.AUTH:
-                return self._auth(*arguments)
-            case V.CAPA:
-                return self._capa()
-            case V.STLS:
-                return self._stls()
-            case V.UTF8:
-                return self._utf8_mode()
-            case V.LANG:
-                return self._lang(*arguments)
-            case _:
-                assert_never(verb)
-
     # Private: RFC 1939 §5 and §6, the TRANSACTION and UPDATE states.
-
-    def _stat(self) -> Event:
-        # "Minimal implementations should just end that line of the response with a CRLF pair."
-        self._queue(b"+OK %d %d\r\n" % (self._count, self._octets))
-        return StatRequested()
-
-    def _list(self, number: bytes | None = None) -> Event:
-        if number is None:
-            self._ok(Text.LISTING, count=self._count, octets=self._octets)
-            self._start_listing(f"{n} {self._sizes[n - 1]}\r\n" for n in self._numbers())
-            return ListRequested(number=None)
-        message = self._message(number)
-        self._queue(b"+OK %d %d\r\n" % (message, self._sizes[message - 1]))
-        return ListRequested(number=message)
-
-    def _retr(self, number: bytes) -> Event:
-        message = self._message(number)
-        event = RetrieveRequested(
-            number=message, uid=self._uids[message - 1], size=self._sizes[message - 1]
-        )
-        self._owed = event
-        return event
-
-    def _dele(self, number: bytes) -> Event:
-        message = self._message(number)
-        # "The POP3 server does not actually delete the message until the POP3 session enters the
-        # UPDATE state" (RFC 1939 §5).
-        self._deleted.add(message)
-        self._octets -= self._sizes[message - 1]
-        self._ok(Text.DELETED, number=message)
-        return DeleteRequested(number=message, uid=self._uids[message - 1])
-
-    def _rset(self) -> Event:
-        self._deleted.clear()
-        self._octets = sum(self._sizes)
-        self._ok(Text.MAILDROP, count=self._count, octets=self._octets)
-        return ResetRequested()
 
     def _quit(self) -> Event | None:
         if self._state is not S.TRANSACTION:
             self._goodbye(self._format(True, Text.GOODBYE))
             return None
-        numbers = tuple(sorted(self._deleted))
-        self._owed = event = QuitRequested(
-            delete=numbers, uids=tuple(self._uids[number - 1] for number in numbers)
-        )
+        numbers = tuple(sorted(self._maildrop.deleted))
+        uids = tuple(self._maildrop.uids[number - 1] for number in numbers)
+        self._owed = event = QuitRequested(delete=numbers, uids=uids)
         self._enter(S.UPDATE)
         return event
 
-    @property
-    def _count(self) -> int:
-        return len(self._sizes) - len(self._deleted)
+    def _stat(self) -> Event:
+        # "Minimal implementations should just end that line of the response with a CRLF pair."
+        self._queue(b"+OK %d %d\r\n" % (self._maildrop.count, self._maildrop.octets))
+        return StatRequested()
 
-    def _numbers(self) -> Iterator[int]:
-        """All numbers but those marked: "messages marked as deleted are not listed" (§5)."""
-        return (n for n in range(1, len(self._sizes) + 1) if n not in self._deleted)
+    def _list(self, digits: bytes | None = None) -> Event:
+        drop = self._maildrop
+        if digits is None:
+            self._ok(Text.LISTING, count=drop.count, octets=drop.octets)
+            self._start_listing(drop.scan_listings())
+            return ListRequested(number=None)
+        number = drop.message(digits)
+        self._queue(b"+OK %d %d\r\n" % (number, drop.sizes[number - 1]))
+        return ListRequested(number=number)
 
-    def _message(self, number: bytes) -> int:
-        message = int(number)
-        if not 1 <= message <= len(self._sizes):
-            raise BadCommand(Text.NO_MESSAGE)
-        if message in self._deleted:
-            raise BadCommand(Text.ALREADY_DELETED, number=message)
-        return message
+    def _retr(self, digits: bytes) -> Event:
+        drop = self._maildrop
+        number = drop.message(digits)
+        self._owed = event = RetrieveRequested(
+            number=number, uid=drop.uids[number - 1], size=drop.sizes[number - 1]
+        )
+        return event
+
+    def _dele(self, digits: bytes) -> Event:
+        number = self._maildrop.message(digits)
+        # "The POP3 server does not actually delete the message until the POP3 session enters the
+        # UPDATE state" (RFC 1939 §5).
+        self._maildrop.delete(number)
+        self._ok(Text.DELETED, number=number)
+        return DeleteRequested(number=number, uid=self._maildrop.uids[number - 1])
+
+    def _noop(self) -> Event:
+        self._ok(Text.NOTHING_DONE)
+        return NoopRequested()
+
+    def _rset(self) -> Event:
+        self._maildrop.reset()
+        self._ok(Text.MAILDROP, count=self._maildrop.count, octets=self._maildrop.octets)
+        return ResetRequested()
 
     def _start_listing(self, lines: Iterator[str]) -> None:
         self._listing = lines
@@ -617,25 +499,26 @@ class ServerConnection:
 
     # Private: RFC 1939 §7, the optional commands.
 
-    def _top(self, number: bytes, lines: bytes) -> Event:
-        message = self._message(number)
-        event = TopRequested(
-            number=message,
-            uid=self._uids[message - 1],
-            size=self._sizes[message - 1],
+    def _top(self, digits: bytes, lines: bytes) -> Event:
+        drop = self._maildrop
+        number = drop.message(digits)
+        self._owed = event = TopRequested(
+            number=number,
+            uid=drop.uids[number - 1],
+            size=drop.sizes[number - 1],
             lines=int(lines),
         )
-        self._owed = event
         return event
 
-    def _uidl(self, number: bytes | None = None) -> Event:
-        if number is None:
+    def _uidl(self, digits: bytes | None = None) -> Event:
+        drop = self._maildrop
+        if digits is None:
             self._ok(Text.UNIQUE_IDS)
-            self._start_listing(f"{n} {self._uids[n - 1]}\r\n" for n in self._numbers())
+            self._start_listing(drop.unique_id_listings())
             return UidlRequested(number=None)
-        message = self._message(number)
-        self._queue(b"+OK %d %s\r\n" % (message, self._uids[message - 1].encode()))
-        return UidlRequested(number=message)
+        number = drop.message(digits)
+        self._queue(b"+OK %d %s\r\n" % (number, drop.uids[number - 1].encode()))
+        return UidlRequested(number=number)
 
     @property
     def _login_possible(self) -> bool:
@@ -710,21 +593,9 @@ class ServerConnection:
         if name not in self.policy.mechanisms:
             raise BadCommand(Text.NO_MECHANISM)
         # RFC 5034 §4: an empty initial response is sent as "=", which is not the same as none.
-        octets = b"" if initial == b"=" else None if initial is None else _from_base64(initial)
+        octets = b"" if initial == b"=" else None if initial is None else from_base64(initial)
         self._owed = event = AuthStarted(mechanism=name, initial=octets)
         self._enter(S.AUTHORIZATION)
-        return event
-
-    def _response(self, line: bytes) -> Event:
-        """A line of a SASL exchange (RFC 5034 §4)."""
-        try:
-            if line == b"*":
-                raise BadCommand(Text.CANCELLED)
-            self._owed = event = AuthResponse(response=_from_base64(line))
-        except BadCommand as bad:
-            self._refuse(bad.text)
-            return AuthCancelled()
-        self._rejected = 0
         return event
 
     def _utf8_mode(self) -> Event:
@@ -755,13 +626,23 @@ class ServerConnection:
         self._enter(ACCEPTED[self._state][V.LANG])
         return LanguageRequested(tag=None if wanted is None else wanted.decode("ascii"))
 
-
-def _from_base64(octets: bytes) -> bytes:
-    """Strict and canonical: no line ends, no letters beyond the alphabet, right padding."""
-    try:
-        decoded = base64.b64decode(octets, validate=True)
-    except ValueError:
-        raise BadCommand(Text.NOT_BASE64) from None
-    if base64.b64encode(decoded) != octets:
-        raise BadCommand(Text.NOT_BASE64)
-    return decoded
+    #: What each verb does; `ACCEPTED` has said by then that it may be done.
+    _OBEY: ClassVar[Mapping[Verb, Callable[..., Event | None]]] = {
+        V.QUIT: _quit,
+        V.STAT: _stat,
+        V.LIST: _list,
+        V.RETR: _retr,
+        V.DELE: _dele,
+        V.NOOP: _noop,
+        V.RSET: _rset,
+        V.TOP: _top,
+        V.UIDL: _uidl,
+        V.USER: _user_given,
+        V.PASS: _pass,
+        V.APOP: _apop,
+        V.CAPA: _capa,
+        V.STLS: _stls,
+        V.AUTH: _auth,
+        V.UTF8: _utf8_mode,
+        V.LANG: _lang,
+    }
