@@ -6,6 +6,7 @@
 from corvus_imap.bodystructure import bodystructure
 from corvus_imap.envelope import envelope
 from corvus_imap.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
+from corvus_imap.match import Matcher, MessageFacts, MessageText, matches
 from corvus_imap.section import UnknownEncoding, binary, section
 from corvus_imap.subject import base_subject
 
@@ -43,7 +44,10 @@ __all__ = [
     "Flag",
     "LocalProtocolError",
     "MailboxView",
+    "Matcher",
+    "MessageFacts",
     "MessageSet",
+    "MessageText",
     "NoSuchMessage",
     "Partial",
     "Preview",
@@ -62,5 +66,6 @@ __all__ = [
     "binary",
     "bodystructure",
     "envelope",
+    "matches",
     "section",
 ]
