@@ -1,0 +1,93 @@
+"""What a server says of its own accord: the usual replies, and the lines of EHLO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
+
+from corvus_smtp.commands import BadAddress, BadSyntax
+from corvus_smtp.events import (
+    AuthResponse,
+    AuthStarted,
+    ConnectionOpened,
+    DataRequested,
+    HelloReceived,
+    MailOffered,
+    MessageReceived,
+    RecipientOffered,
+    StartTLSRequested,
+    VerifyRequested,
+)
+from corvus_smtp.extensions import EXTENSIONS, UnknownParameter
+from corvus_smtp.limits import Limits, Policy
+from corvus_smtp.replies import Reply
+
+#: What accept() says, and what reject() says when told nothing else.
+ACCEPT: Final[Mapping[type, Reply]] = {
+    StartTLSRequested: Reply(220, "2.0.0", "Ready to start TLS"),
+    AuthStarted: Reply(235, "2.7.0", "Authentication succeeded"),
+    AuthResponse: Reply(235, "2.7.0", "Authentication succeeded"),
+    MailOffered: Reply(250, "2.1.0", "Sender OK"),
+    RecipientOffered: Reply(250, "2.1.5", "Recipient OK"),
+    DataRequested: Reply(354, None, "End data with <CRLF>.<CRLF>"),
+    MessageReceived: Reply(250, "2.0.0", "Message accepted"),
+    VerifyRequested: Reply(252, "2.5.0", "Cannot verify, but mail is accepted and tried"),
+}
+REJECT: Final[Mapping[type, Reply]] = {
+    ConnectionOpened: Reply(554, None, "No SMTP service here"),
+    HelloReceived: Reply(550, "5.7.1", "Not welcome"),
+    StartTLSRequested: Reply(454, "4.7.0", "TLS not available now"),
+    AuthStarted: Reply(535, "5.7.8", "Authentication credentials invalid"),
+    AuthResponse: Reply(535, "5.7.8", "Authentication credentials invalid"),
+    MailOffered: Reply(550, "5.7.1", "Sender refused"),
+    RecipientOffered: Reply(550, "5.1.1", "No such user here"),
+    # What went wrong is nobody's business but ours, and may pass: 451 says neither.
+    DataRequested: Reply(451, "4.3.0", "Local error in processing"),
+    MessageReceived: Reply(451, "4.3.0", "Local error in processing"),
+    VerifyRequested: Reply(550, "5.1.1", "No such user here"),
+}
+#: The same as octets, with and without the enhanced status: the hot path formats nothing.
+ACCEPT_WIRE: Final = {
+    enhanced: {kind: reply.wire(enhanced=enhanced) for kind, reply in ACCEPT.items()}
+    for enhanced in (False, True)
+}
+OK: Final = Reply(250, "2.0.0", "OK")
+CLOSING: Final = Reply(421, "4.3.2", "Service closing transmission channel")
+HELP: Final = Reply(214, "2.0.0", "See RFC 5321")
+BYE: Final = Reply(221, "2.0.0", "Bye")
+BARE: Final = Reply(550, "5.6.0", "Message holds a CR or LF on its own (RFC 5321 section 2.3.8)")
+TOO_LARGE: Final = Reply(552, "5.3.4", "Message too big")
+NOT_ASCII: Final = Reply(553, "5.6.7", "Address is not ASCII: SMTPUTF8 was not asked for")
+NOT_BASE64: Final = Reply(501, "5.5.2", "Not base64")
+CHUNK_OK: Final = Reply(250, "2.0.0", "Chunk taken")
+
+
+def mail_error(error: ValueError, address: str, syntax: str) -> Reply:
+    """The reply to a MAIL or RCPT that could not be read."""
+    if isinstance(error, BadSyntax):
+        return Reply(501, "5.5.4", f"Syntax: {syntax}")
+    if isinstance(error, BadAddress):
+        return Reply(501, address, "Bad address syntax")
+    # "If the server SMTP does not recognize or cannot implement one or more of the parameters
+    # [...] it will return code 555" (RFC 5321 §4.1.1.11).
+    if isinstance(error, UnknownParameter):
+        return Reply(555, "5.5.4", "Parameter not recognised or not offered")
+    return Reply(501, "5.5.4", "Bad value of a parameter")
+
+
+@lru_cache(maxsize=64)
+def offered_lines(policy: Policy, limits: Limits, tls: bool) -> Mapping[str, str]:
+    """What EHLO says: keyword -> its line."""
+    lines: dict[str, str] = {}
+    for keyword, row in EXTENSIONS.items():
+        if keyword not in policy.extensions or (row.tls is not None and row.tls != tls):
+            continue
+        lines[keyword] = keyword
+    if "SIZE" in lines:
+        lines["SIZE"] = f"SIZE {limits.message_size}"
+    if "LIMITS" in lines:
+        lines["LIMITS"] = f"LIMITS MAILMAX={limits.transactions} RCPTMAX={limits.recipients}"
+    if policy.auth_mechanisms and (tls or policy.auth_in_clear):
+        lines["AUTH"] = "AUTH " + " ".join(policy.auth_mechanisms)
+    return lines
