@@ -202,5 +202,5 @@ def _dismiss(shell: Shell) -> None:
     conn = shell.session.conn
     with contextlib.suppress(Exception):  # a goodbye is a courtesy; closing is not
         if not conn.closing and not conn.tls_pending:
-            conn.close("shutting down")
+            shell.session.dismiss("the server is shutting down")
     shell.disconnect()

@@ -44,8 +44,8 @@ class Engine:
     paused: Any
     protocol_error: type[Exception]
     ended: type
-    tls_info: Callable[..., Any]
-    """The package's ``TLSInfo``."""
+    tls_info: Callable[[SessionFacts], Any]
+    """Makes the package's ``TLSInfo`` from the facts of a handshake."""
     bulk: tuple[type, ...] = ()
     """Events that carry pieces of a body: they count as progress only by their weight."""
 
@@ -64,6 +64,9 @@ class Session(Protocol):
 
     def failed(self, error: Exception, /) -> None:
         """Answering raised *error*, a defect of ours: say goodbye without saying why."""
+
+    def dismiss(self, reason: str, /) -> None:
+        """Say the protocol's goodbye, for *reason*; `conn.closing` is true after it."""
 
     def closed(self) -> None:
         """The connection is gone; answers go nowhere."""
@@ -313,7 +316,7 @@ class Shell(asyncio.Protocol):
         try:
             await waiting
         except self._engine.protocol_error:
-            self.session.conn.close("protocol error")
+            self.session.dismiss("protocol error")
         except ConnectionResetError:
             pass
         except Exception as error:
@@ -376,7 +379,7 @@ class Shell(asyncio.Protocol):
         self.facts = facts_of(
             transport.get_extra_info("ssl_object"), certificate=self._tls_certificate()
         )
-        self.session.conn.start_tls(tls_info(self._engine, self.facts))
+        self.session.conn.start_tls(self._engine.tls_info(self.facts))
         self.session.secured(self.facts)
         early, self._early = self._early or [], None
         for data in early:
@@ -420,21 +423,10 @@ class Shell(asyncio.Protocol):
             # We are the slow ones: the peer waits for us.
             self._deadline = now + (self.session.conn.timeout or WRITE_TIMEOUT)
         if self._deadline is not None and now >= self._deadline:
-            self.session.conn.close("timeout")
+            self.session.dismiss("timeout")
             self._after(False)
             return
         self._timer = self._loop.call_at(self._deadline or now + WRITE_TIMEOUT, self._ring)
-
-
-def tls_info(engine: Engine, facts: SessionFacts) -> Any:
-    """The engine's own ``TLSInfo`` from the facts of a handshake."""
-    return engine.tls_info(
-        version=facts.version,
-        cipher=facts.cipher,
-        server_name=facts.server_name,
-        peer_certificate=facts.peer_certificate,
-        channel_bindings=facts.channel_bindings,
-    )
 
 
 def _plain(host: str) -> str:

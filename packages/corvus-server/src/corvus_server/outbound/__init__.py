@@ -1,0 +1,1 @@
+"""Mail to outside: submission, the queue, routing, delivery, bounces."""
