@@ -119,8 +119,8 @@ class QuotedPrintableDecoder:
     """
     Quoted-printable in chunks, line by line.
 
-    Of a line that never ends at most `longest_line` octets are held; it is then cut where no
-    escape and no white space is cut.
+    Of a line that never ends at most `longest_line` octets are held; then it is cut, in front
+    of an escape rather than inside, and white space before the cut is kept.
     """
 
     longest_line: Final = 65_536
@@ -131,27 +131,28 @@ class QuotedPrintableDecoder:
         self._held = b""
 
     def update(self, chunk: bytes) -> bytes:
-        data = self._held + chunk if self._held else chunk
+        data = self._held + chunk
         cut = data.rfind(b"\n") + 1
-        if len(data) - cut > self.longest_line:
-            # Behind the last octet that neither belongs to an escape nor may be trailing space.
-            tail = data[:-3].rstrip(b" \t\r=")
-            if data.rfind(b"=", len(tail) - 2, len(tail)) >= 0:
-                tail = tail[: data.rfind(b"=", len(tail) - 2, len(tail))].rstrip(b" \t\r=")
-            # A flood of white space is what is left: it is cut like anything else.
-            cut = max(cut, len(tail)) or len(data)
         self._held = data[cut:]
-        if not cut:
-            return b""
-        piece = data[:cut]
-        return decode_quoted_printable(piece)
+        done = decode_quoted_printable(data[:cut]) if cut else b""
+        if len(self._held) > self.longest_line:
+            data = self._held
+            cut = len(data) - 2
+            if b"=" in data[cut - 2 : cut]:
+                cut = data.index(b"=", cut - 2)
+            # The mark keeps `decode_quoted_printable` from taking the cut for the end of a line.
+            done += decode_quoted_printable(data[:cut] + b"|")[:-1]
+            self._held = data[cut:]
+        return done
 
     def finish(self) -> bytes:
         held, self._held = self._held, b""
         return decode_quoted_printable(held)
 
 
-_QP_LITERAL: Final = frozenset(range(0x21, 0x7F)) - {0x3D}
+# "=" and what is neither printable nor space or tab.
+_QP_UNSAFE: Final = re.compile(rb"[^!-<>-~ \t]")
+_QP_ESCAPES: Final = {bytes((o,)): b"=%02X" % o for o in range(256)}
 _LONGEST_QP_LINE: Final = 76
 
 
@@ -179,20 +180,26 @@ def encode_quoted_printable(octets: bytes, *, eol: bytes = b"\r\n") -> bytes:
 
 
 def _qp_line(line: bytes, eol: bytes) -> bytes:
+    line = _QP_UNSAFE.sub(lambda match: _QP_ESCAPES[match[0]], line)
+    if line.endswith((b" ", b"\t")):
+        line = line[:-1] + _QP_ESCAPES[line[-1:]]
+    if line == b"." or line.startswith(b"From "):
+        line = _QP_ESCAPES[line[:1]] + line[1:]
+    if len(line) <= _LONGEST_QP_LINE:
+        return line
     pieces: list[bytes] = []
-    width = 0
-    end = len(line) - 1
-    special = line == b"." or line.startswith(b"From ")
-    for place, octet in enumerate(line):
-        plain = octet in _QP_LITERAL or (octet in b" \t" and place != end)
-        piece = bytes((octet,)) if plain and not (special and not place) else b"=%02X" % octet
-        # One column stays free for the "=" of a soft line break.
-        if width + len(piece) > _LONGEST_QP_LINE - (place != end):
-            pieces.append(b"=" + eol)
-            width = 0
-        pieces.append(piece)
-        width += len(piece)
-    return b"".join(pieces)
+    start = 0
+    while len(line) - start > _LONGEST_QP_LINE:
+        # One column for the "=" of the soft line break, and no escape is cut.
+        cut = start + _LONGEST_QP_LINE - 1
+        if line[cut - 1] == 0x3D:
+            cut -= 1
+        elif line[cut - 2] == 0x3D:
+            cut -= 2
+        pieces.append(line[start:cut])
+        start = cut
+    pieces.append(line[start:])
+    return (b"=" + eol).join(pieces)
 
 
 # --- uuencode ----------------------------------------------------------------------------
