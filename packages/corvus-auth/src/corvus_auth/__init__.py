@@ -9,6 +9,16 @@ Two halves that do not import each other:
 Nothing here does I/O.  What needs DNS is a generator of look-ups (`corvus_auth.lookup`).
 """
 
-from corvus_auth import authres, dmarc, passwords, sasl, spf
+from corvus_auth import authres, dmarc, lookup, passwords, sasl, spf
+from corvus_auth.verdict import Verdict, authenticate
 
-__all__ = ["authres", "dmarc", "passwords", "sasl", "spf"]
+__all__ = [
+    "Verdict",
+    "authenticate",
+    "authres",
+    "dmarc",
+    "lookup",
+    "passwords",
+    "sasl",
+    "spf",
+]
