@@ -1,14 +1,51 @@
-"""IMAP4rev1 and IMAP4rev2 protocol engines without I/O: server and client."""
+"""IMAP4rev1 and IMAP4rev2 protocol engines without I/O: server and client.
 
-# Messages and their numbers
-# Errors
+Commands and responses are used with their module's name (``commands.Search``, ``responses.Search``).
+"""
+
+# ruff: noqa: I001 - grouped by concept, as a table of contents
+
+# The values
+from corvus_imap import commands, responses
+from corvus_imap.types import codes
+
+# The engines
+from corvus_imap._state import State
+from corvus_imap.limits import Limits
+from corvus_imap.policy import ALL_CAPABILITIES, DEFAULT_CAPABILITIES, Policy
+from corvus_imap.server import ServerConnection
+from corvus_imap.types.tls import TLSInfo
+
+# What happens
+from corvus_imap.events import (
+    NEED_DATA,
+    PAUSED,
+    AppendAborted,
+    AppendOffered,
+    AppendReceived,
+    AuthAborted,
+    AuthResponse,
+    CommandReceived,
+    CommandRejected,
+    ConnectionEnded,
+    Event,
+    IdleDone,
+    LiteralChunk,
+)
+
+# Names of mailboxes
+from corvus_imap.types.mailbox import ListPattern, decode_mailbox, encode_mailbox
+from corvus_imap.types.codes import Code
+
 # Over a message, and over a mailbox
 from corvus_imap.bodystructure import bodystructure
 from corvus_imap.envelope import envelope
-from corvus_imap.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
 from corvus_imap.match import Matcher, MessageFacts, MessageText, matches
 from corvus_imap.section import UnknownEncoding, binary, section
 from corvus_imap.subject import base_subject
+
+# Errors
+from corvus_imap.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
 
 # Tokens and flags
 from corvus_imap.types.atoms import Secret
@@ -33,15 +70,33 @@ from corvus_imap.types.sequence import MAX_NUMBER, SAVED_RESULT, STAR, MessageSe
 from corvus_imap.view import MailboxView, NoSuchMessage, Selection, Snapshot
 
 __all__ = [
+    "ALL_CAPABILITIES",
+    "DEFAULT_CAPABILITIES",
     "MAX_NUMBER",
+    "NEED_DATA",
+    "PAUSED",
     "SAVED_RESULT",
     "STAR",
+    "AppendAborted",
+    "AppendOffered",
+    "AppendReceived",
+    "AuthAborted",
+    "AuthResponse",
     "BinarySection",
     "BinarySize",
     "BodySection",
+    "Code",
+    "CommandReceived",
+    "CommandRejected",
+    "ConnectionEnded",
+    "Event",
     "FetchAttribute",
     "FetchItem",
     "Flag",
+    "IdleDone",
+    "Limits",
+    "ListPattern",
+    "LiteralChunk",
     "LocalProtocolError",
     "MailboxView",
     "Matcher",
@@ -50,6 +105,7 @@ __all__ = [
     "MessageText",
     "NoSuchMessage",
     "Partial",
+    "Policy",
     "Preview",
     "ProtocolError",
     "RemoteProtocolError",
@@ -60,12 +116,20 @@ __all__ = [
     "SectionText",
     "Selection",
     "SequenceSet",
+    "ServerConnection",
     "Snapshot",
+    "State",
+    "TLSInfo",
     "UnknownEncoding",
     "base_subject",
     "binary",
     "bodystructure",
+    "codes",
+    "commands",
+    "decode_mailbox",
+    "encode_mailbox",
     "envelope",
     "matches",
+    "responses",
     "section",
 ]

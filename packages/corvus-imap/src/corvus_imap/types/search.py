@@ -149,7 +149,7 @@ class Uid:
 @final
 @dataclass(frozen=True, slots=True)
 class ModSeq:
-    r"""``MODSEQ 620162338``, ``MODSEQ "/flags/\\draft" all 6201``: at least it (RFC 7162 §3.1.5)."""
+    r"""``MODSEQ 62``, ``MODSEQ "/flags/\\draft" all 62``: at least it (RFC 7162 §3.1.5)."""
 
     value: int
     flag: Flag | None = None
