@@ -234,6 +234,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("greylist", "suspicious", _choice("suspicious", "all", "off"), "Whom to ask to come again: suspicious mail only, all, or nobody."),
     Setting("greylist_delay", "5m", parse_duration, "How soon a greylisted sender may come again."),
     Setting("junk_threshold", "5.0", _score, "The score from which mail goes to Junk."),
+    Setting("authenticate", "on", _boolean, "Whether SPF, DKIM and DMARC are checked; off only for measurements."),
     Setting("dnsbl", "", _zones, "DNS block lists to ask, such as zen.spamhaus.org; empty: none."),
     Setting("dnswl", "", _zones, "DNS allow lists to ask; empty: none."),
     Setting("max_message_size", "50M", parse_size, "The largest mail that is accepted, in octets."),
@@ -280,6 +281,7 @@ class Config:
     greylist: str
     greylist_delay: float
     junk_threshold: float
+    authenticate: bool
     dnsbl: tuple[str, ...]
     dnswl: tuple[str, ...]
     max_message_size: int

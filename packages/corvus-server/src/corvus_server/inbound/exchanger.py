@@ -170,12 +170,13 @@ class MailExchanger:
     ) -> Authentication:
         if not self._settings.authenticate:
             return Authentication.none()
+        verifier = transaction.notes.get("verifier")
         return await self._authenticator.check(
             ip=client.address,
             helo=client.helo,
             mail_from=transaction.mail_from,
             message=message,
-            verifier=transaction.notes.get("verifier"),
+            signatures=verifier.evaluate(now=self._now()) if verifier is not None else None,
         )
 
     def _facts(
@@ -378,7 +379,7 @@ class MailExchanger:
         """The message without results that claim our name, or ``None`` where there are none."""
         if not message.fields(b"authentication-results"):
             return None
-        cleaned = authres.remove_forged(raw, self._settings.hostname)
+        cleaned = authres.remove(raw, self._settings.hostname)
         return None if cleaned == raw else cleaned
 
     def _trace(
@@ -390,7 +391,7 @@ class MailExchanger:
         identifier: str,
     ) -> bytes:
         single = len(transaction.recipients) == 1
-        results = checks.field(self._settings.hostname)
+        results = checks.header(self._settings.hostname)
         score = f"score={verdict.score:g} threshold={verdict.threshold:g}"
         reason = _ascii(verdict.sentence).replace("\\", "").replace('"', "'")[:400]
         return (

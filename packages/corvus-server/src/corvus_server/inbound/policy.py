@@ -63,7 +63,9 @@ def decide(
     """
     score = score_of(signals)
     vouched = _status(spf) == "pass" or any(_status(result) == "pass" for result in dkim)
-    failed = _status(dmarc) == "fail"
+    # A From field that names no single author is outside of DMARC and has a policy of its own
+    # (`corvus_auth.dmarc.author`): status permerror, with a disposition.
+    failed = _status(dmarc) in ("fail", "permerror")
     wanted = _value(getattr(dmarc, "disposition", "none")) if failed else "none"
 
     if _status(dmarc) == "temperror" and not vouched:
@@ -71,6 +73,9 @@ def decide(
         return Ruling(
             Decision.DEFER, "dns-trouble", f"the policy of {from_domain} could not be looked up"
         )
+    if _status(dmarc) == "permerror" and wanted in ("reject", "quarantine"):
+        decision = Decision.REJECT if wanted == "reject" else Decision.JUNK
+        return Ruling(decision, "author-unclear", str(getattr(dmarc, "reason", "")))
     if wanted == "reject":
         broken = [r for r in (spf, *dkim) if _status(r) == "temperror"]
         if broken and not vouched:

@@ -162,9 +162,7 @@ class POP3Session:
             return
         view = state.view()
         self._uids = tuple(view.uids())
-        sizes = {
-            uid: size for uid, size in self._store.messages.fetch(mailbox.id, self._uids, ("size",))
-        }
+        sizes = dict(self._store.messages.fetch(mailbox.id, self._uids, ("size",)))
         self._uids = tuple(uid for uid in self._uids if uid in sizes)
         self.conn.open(
             sizes=[sizes[uid] for uid in self._uids],
