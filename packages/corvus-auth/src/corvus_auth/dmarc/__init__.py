@@ -23,27 +23,50 @@ from typing import Any
 from corvus_auth.dmarc.author import Author, author
 from corvus_auth.dmarc.policy import Discovery, Mode, complete, discover, evaluate
 from corvus_auth.dmarc.record import Policy, Record, ReportURI, is_dmarc, parse_record
+from corvus_auth.dmarc.report import (
+    DKIMEntry,
+    Override,
+    PublishedPolicy,
+    Report,
+    Row,
+    SPFEntry,
+    compress_report,
+    destinations,
+    format_report,
+)
+from corvus_auth.dmarc.report_reader import ReportError, read_report
 from corvus_auth.dmarc.result import DMARCResult, Identifier, Status
 from corvus_auth.lookup import Evaluation, arun, run
 
 __all__ = [
     "Author",
+    "DKIMEntry",
     "DMARCResult",
     "Discovery",
     "Identifier",
     "Mode",
+    "Override",
     "Policy",
+    "PublishedPolicy",
     "Record",
+    "Report",
+    "ReportError",
     "ReportURI",
+    "Row",
+    "SPFEntry",
     "Status",
     "acheck",
     "author",
     "check",
     "complete",
+    "compress_report",
+    "destinations",
     "discover",
     "evaluate",
+    "format_report",
     "is_dmarc",
     "parse_record",
+    "read_report",
     "verdict",
 ]
 

@@ -19,6 +19,7 @@ from typing import Any
 from corvus_auth.lookup import arun, run
 from corvus_auth.spf.evaluation import Address, evaluate
 from corvus_auth.spf.limits import Limits
+from corvus_auth.spf.lint import explain
 from corvus_auth.spf.received import ReceivedSPF, format_received_spf, parse_received_spf
 from corvus_auth.spf.result import SPFResult, Status, TraceLookup, TraceStep
 
@@ -32,6 +33,7 @@ __all__ = [
     "acheck",
     "check",
     "evaluate",
+    "explain",
     "format_received_spf",
     "parse_received_spf",
 ]
