@@ -10,11 +10,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, final
 
 from corvus_auth.domains import DomainError, to_ascii
+from corvus_auth.printable import printable
 from corvus_auth.structured import (
     StructureError,
     comment,
@@ -117,6 +118,29 @@ class AuthenticationResults:
     def __post_init__(self) -> None:
         if not self.authserv_id or not self.authserv_id.isprintable():
             raise ValueError(f"not an authserv-id: {self.authserv_id[:40]!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON-safe values."""
+        return {
+            "authserv_id": printable(self.authserv_id),
+            "version": self.version,
+            "results": [
+                {
+                    "method": result.method,
+                    "result": result.result,
+                    "reason": printable(result.reason),
+                    "comment": printable(result.comment),
+                    "properties": {
+                        name: printable(value) for name, value in map(_value_of, result.properties)
+                    },
+                }
+                for result in self.results
+            ],
+        }
+
+
+def _value_of(prop: Property) -> tuple[str, str]:
+    return (f"{prop.ptype}.{prop.name}" if prop.ptype else prop.name, prop.value)
 
 
 def _format_value(value: str) -> str:
@@ -352,27 +376,46 @@ def remove(message: bytes, authserv_ids: str | Sequence[str]) -> bytes:
     One pass; lines end in LF, with or without CR.
     """
     kept: list[bytes] = []
-    at, copied = 0, 0
-    while at < len(message):
-        start = at
-        at = _next_line(message, at)
-        line = message[start:at]
-        if line in (b"\n", b"\r\n"):
-            break
-        while at < len(message) and message[at : at + 1] in (b" ", b"\t"):
-            at = _next_line(message, at)
-        name, colon, _ = line.partition(b":")
-        if colon and name.rstrip(b" \t").lower() == _FIELD_NAME:
-            if claims(message[start + len(name) + 1 : at], authserv_ids):
-                kept.append(message[copied:start])
-                copied = at
+    copied = 0
+    for start, body, end in _fields(message):
+        if claims(message[body:end], authserv_ids):
+            kept.append(message[copied:start])
+            copied = end
     if not kept:
         return message
     kept.append(message[copied:])
     return b"".join(kept)
 
 
+def values(message: bytes) -> list[bytes]:
+    """
+    The bodies of all Authentication-Results fields of *message*, from the top.
+
+    What does not look like a message (its first line has no field name) is taken as one body.
+    """
+    if not _LOOKS_LIKE_A_FIELD.match(message):
+        return [message.strip()] if message.strip() else []
+    return [message[body:end] for _, body, end in _fields(message)]
+
+
 _FIELD_NAME: Final = NAME.lower().encode()
+_LOOKS_LIKE_A_FIELD: Final = re.compile(rb"[!-9;-~]+[ \t]*:")
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int, int]]:
+    """Start, body and end of each Authentication-Results field in the header."""
+    at = 0
+    while at < len(message):
+        start = at
+        at = _next_line(message, at)
+        line = message[start:at]
+        if line in (b"\n", b"\r\n"):
+            return
+        while at < len(message) and message[at : at + 1] in (b" ", b"\t"):
+            at = _next_line(message, at)
+        name, colon, _ = line.partition(b":")
+        if colon and name.rstrip(b" \t").lower() == _FIELD_NAME:
+            yield start, start + len(name) + 1, at
 
 
 def _next_line(message: bytes, at: int) -> int:
