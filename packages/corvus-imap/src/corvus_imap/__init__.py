@@ -42,7 +42,7 @@ from corvus_imap.bodystructure import bodystructure
 from corvus_imap.envelope import envelope
 from corvus_imap.match import Matcher, MessageFacts, MessageText, matches
 from corvus_imap.section import UnknownEncoding, binary, section
-from corvus_imap.subject import base_subject
+from corvus_message import base_subject
 
 # Errors
 from corvus_imap.errors import LocalProtocolError, ProtocolError, RemoteProtocolError

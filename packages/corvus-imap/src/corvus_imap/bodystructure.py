@@ -19,7 +19,8 @@ __all__ = ["bodystructure"]
 
 RawParams = tuple[tuple[bytes, bytes], ...]
 
-#: "in the absence of a MIME-Version or Content-Type field ... plain US-ASCII text" (RFC 2045 §5.2).
+#: "The default character set, which must be assumed in the absence of a charset parameter, is
+#: US-ASCII" (RFC 2046 §4.1.2); spelt out, as in the examples of RFC 9051 §7.5.2.
 _US_ASCII: Final[RawParams] = ((b"charset", b"us-ascii"),)
 
 #   attribute "*" section ["*"]                                             RFC 2231 §7
@@ -38,7 +39,7 @@ def bodystructure(message: Message, *, utf8: bool = False, extended: bool = True
         extended: ``False`` gives what stands behind ``BODY``: no extension data.
 
     >>> bodystructure(b"Content-Type: text/html\r\n\r\n<p>\r\n")
-    b'("text" "html" NIL NIL NIL "7bit" 5 1 NIL NIL NIL NIL)'
+    b'("text" "html" ("charset" "us-ascii") NIL NIL "7bit" 5 1 NIL NIL NIL NIL)'
     """
     out: list[bytes] = []
     # What is still to be written, last first: parts to open, and octets that close others.  No
@@ -79,10 +80,9 @@ def _basic(part: Part, utf8: bool) -> bytes:
     """``body-fields`` with the type in front: type, subtype, parameters, id, description, encoding,
     size."""
     media, subtype, params = part.type, part.subtype, part.raw_params
-    if media == "text" and not params:
-        # RFC 2045 §5.2 makes this the meaning of a text without the parameter; spelt out, as in the
-        # examples of RFC 9051 §7.5.2.
-        params = _US_ASCII if part.field(b"content-type") is None else params
+    if media == "text":
+        if not any(name.partition(b"*")[0].lower() == b"charset" for name, _ in params):
+            params += _US_ASCII
     elif part.content_type.value in ("message/rfc822", "message/global") and part.message is None:
         # Too deep, or encoded against RFC 2046 §5.2.1: no envelope can be told, so it is none.
         media, subtype = "application", "octet-stream"

@@ -19,6 +19,7 @@ __all__ = ["Message", "envelope"]
 #: A message, or one that was parsed before: what is made of it several times is parsed once.
 Message = bytes | bytearray | memoryview | Part
 
+_DESTINATIONS: Final = frozenset({b"to", b"cc", b"bcc"})
 _END_OF_GROUP: Final = b"(NIL NIL NIL NIL)"
 
 
@@ -77,7 +78,15 @@ def _addresses(part: Part, name: bytes, utf8: bool) -> bytes:
     "If the From, To, Cc, and Bcc header fields are absent in the [RFC5322] header, or are present
     but empty, the corresponding member of the envelope is NIL" (:rfc:`9051#section-7.5.2`).
     """
-    value = part.field(name)
+    values = part.fields(name)
+    if name in _DESTINATIONS:
+        # "When multiple occurrences of destination address fields occur in a message, they SHOULD
+        # be treated as if the address list in the first occurrence of the field is combined with
+        # the address lists of the subsequent occurrences" (RFC 5322 §4.5.3).  Of the fields that
+        # say who wrote the message the first one counts.
+        value = b",".join([value for value in values if value])
+    else:
+        value = values[0] if values else b""
     if not value:
         return b"NIL"
     out: list[bytes] = []
@@ -95,9 +104,13 @@ def _addresses(part: Part, name: bytes, utf8: bool) -> bytes:
 
 
 def _address(address: Address, utf8: bool) -> bytes:
+    phrase, local = address.phrase, address.local_octets
+    if not phrase and not address.domain_octets and b" " in local:
+        # Words and no "@": a name that lost its address, not a mailbox.
+        phrase, local = local, b""
     return b"(%b %b %b %b)" % (
-        text(address.phrase or None, utf8),
+        text(phrase or None, utf8),
         text(address.route or None, utf8),
-        text(address.local_octets or b"MISSING_MAILBOX", utf8),
+        text(local or b"MISSING_MAILBOX", utf8),
         text(address.domain_octets or b"MISSING_DOMAIN", utf8),
     )

@@ -8,29 +8,13 @@ between them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from itertools import chain, repeat
-from typing import Final, final
+from typing import final
 
+from corvus_imap.codec.render import render_date_time
 from corvus_imap.types.fetch import FetchAttribute
 
-__all__ = ["FetchLines", "internal_date", "numbers"]
-
-_MONTHS: Final = (
-    b"",
-    b"Jan",
-    b"Feb",
-    b"Mar",
-    b"Apr",
-    b"May",
-    b"Jun",
-    b"Jul",
-    b"Aug",
-    b"Sep",
-    b"Oct",
-    b"Nov",
-    b"Dec",
-)
+__all__ = ["FetchLines", "numbers", "render_date_time"]
 
 
 def numbers(values: Iterable[int]) -> list[bytes]:
@@ -42,33 +26,6 @@ def numbers(values: Iterable[int]) -> list[bytes]:
     """
     # One string and one split cost half of formatting each number as bytes.
     return " ".join(map(str, values)).encode("ascii").split(b" ") if values else []
-
-
-def internal_date(moment: datetime) -> bytes:
-    """
-    *moment* as INTERNALDATE has it, in its own time zone: ``date-time`` of :rfc:`9051#section-9`.
-
-    >>> from datetime import timedelta, timezone
-    >>> internal_date(datetime(1996, 7, 7, 2, 44, 25, tzinfo=timezone(timedelta(hours=-7))))
-    b'" 7-Jul-1996 02:44:25 -0700"'
-
-    Raises:
-        ValueError: *moment* has no time zone.
-    """
-    offset = moment.utcoffset()
-    if offset is None:
-        raise ValueError("INTERNALDATE has a time zone")
-    minutes = round(offset.total_seconds() / 60)
-    return b'"%2d-%b-%04d %02d:%02d:%02d %b%02d%02d"' % (
-        moment.day,
-        _MONTHS[moment.month],
-        moment.year,
-        moment.hour,
-        moment.minute,
-        moment.second,
-        b"-" if minutes < 0 else b"+",
-        *divmod(abs(minutes), 60),
-    )
 
 
 @final
@@ -109,7 +66,7 @@ class FetchLines:
         Return one line per message, ready to be sent.
 
         The values are copied as they are: they come from this package (`envelope`, `bodystructure`,
-        `flag_list`, `internal_date`, `numbers`), never from a client.
+        `flag_list`, `render_date_time`, `numbers`), never from a client.
 
         Args:
             message_numbers: From `numbers`. columns: For each item its value of each message.

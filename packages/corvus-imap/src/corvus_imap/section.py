@@ -147,9 +147,11 @@ def _subset(part: Part, names: tuple[str, ...], wanted: bool) -> bytes:
     chosen = {name.encode("ascii").lower() for name in names}
     fields = part.headers.fields
     kept = [field.octets for field in fields if (field.name.lower() in chosen) is wanted]
-    # Behind the last field: the empty line; before it, what a limit of the parser left unread.
+    # Behind the last field: what a limit of the parser left unread, and the empty line.
     rest = part.buffer[fields[-1].end if fields else part.start : part.body_start]
     if not wanted:
+        # Nothing of the header is in neither subset, not even the "From " line of an mbox.
+        kept.insert(0, part.buffer[part.start : fields[0].start if fields else part.start])
         kept.append(rest)
     # "Subsetting does not exclude the [RFC5322] delimiting blank line between the header and the
     # body; the blank line is included in all header fetches, except in the case of a message that
@@ -201,16 +203,16 @@ def literal(octets: bytes) -> bytes:
 
 def binary_chunks(message: Message, path: tuple[int, ...]) -> Iterator[bytes] | None:
     """
-    Decode the leaf part *path*, a piece at a time, for who sends it without holding it.
+    Decode the part *path*, a piece at a time, for who sends it without holding it.
 
     "servers MUST ensure that textual line-oriented sections are always transmitted using the IMAP
     CRLF line termination syntax" (:rfc:`9051#section-7.5.2`): of ``text/*`` a bare LF becomes
     CRLF.  ``()`` is the message itself, which has no transfer encoding.
 
     Returns:
-        The pieces; ``None`` if there is no such part, or it is no leaf: "this data item can only be
-        requested for leaf body parts: those that have media types other than multipart/*,
-        message/rfc822, or message/global".
+        The pieces; ``None`` if there is no such part.  "Note that this data item can only be
+        requested for leaf body parts" (:rfc:`9051#section-6.4.5`): of others the content comes as
+        it stands, since composite types have no encoding of their own (:rfc:`2045#section-6.4`).
 
     Raises:
         UnknownEncoding: The encoding cannot be undone.
@@ -224,7 +226,7 @@ def binary_chunks(message: Message, path: tuple[int, ...]) -> Iterator[bytes] | 
     if role is _Role.OPAQUE:
         return iter((part.content(),))
     if part.is_multipart or part.message is not None:
-        return None
+        return iter((part.content(),))
     if part.encoding not in _ENCODINGS:
         raise UnknownEncoding("this transfer encoding is not known here")
     return _crlf(part.chunks()) if part.type == "text" else part.chunks()

@@ -6,13 +6,17 @@ may be as deep as the mailbox is long, and whoever sends mail chooses the refere
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import final
 
 from corvus_imap.collation import casemap
+from corvus_imap.envelope import Message, parsed
+from corvus_imap.responses import ThreadNode
+from corvus_message import message_id, parse_date, split_subject
+from corvus_message import references as references_of
 
-__all__ = ["Thread", "ThreadFacts", "format_threads", "orderedsubject", "references"]
+__all__ = ["ThreadFacts", "orderedsubject", "references"]
 
 
 @final
@@ -27,7 +31,7 @@ class ThreadFacts:
     base_subject: str = ""
     """`corvus_imap.base_subject` of the decoded subject."""
     is_reply: bool = False
-    """`corvus_imap.split_subject(...).is_reply`."""
+    """Second of `corvus_message.split_subject`."""
     message_id: str | None = None
     """The msg-id without its brackets and needless quotes; ``None`` where there is no valid one."""
     references: Sequence[str] = ()
@@ -38,53 +42,29 @@ class ThreadFacts:
     any.
     """
 
+    @classmethod
+    def of(cls, message: Message, number: int, internal_date: float) -> ThreadFacts:
+        """
+        Read the facts of *message* that came in at *internal_date*; all but *number* can be stored.
 
-@final
-@dataclass(slots=True, eq=False)
-class Thread:
-    """A message with the answers to it; without a *number* it is one the mailbox does not hold."""
-
-    number: int | None
-    children: list[Thread] = field(default_factory=list)
-
-
-def format_threads(threads: Iterable[Thread]) -> bytes:
-    """
-    *threads* as they stand behind ``* THREAD`` and a space (:rfc:`5256#section-4`).
-
-    >>> later = Thread(44, [Thread(7, [Thread(96)])])
-    >>> format_threads([Thread(2), Thread(3, [Thread(6, [Thread(4, [Thread(23)]), later])])])
-    b'(2)(3 6 (4 23)(44 7 96))'
-    >>> format_threads([Thread(None, [Thread(3), Thread(5)])])
-    b'((3)(5))'
-    """
-    out: list[str] = []
-    for top in threads:
-        # Thread members are "delimited by spaces, indicating successive parent and child.  This
-        # continues until the thread splits into multiple sub-threads" (RFC 5256 §4).
-        pending: list[Thread | None] = [top]  # None: a parenthesis to close
-        while pending:
-            node = pending.pop()
-            if node is None:
-                out.append(")")
-                continue
-            out.append("(")
-            pending.append(None)
-            space = ""
-            while True:
-                if node.number is not None:
-                    out.append(f"{space}{node.number}")
-                    space = " "
-                if len(node.children) != 1:
-                    break
-                node = node.children[0]
-            if node.children:
-                out.append(space)
-                pending.extend(reversed(node.children))
-    return "".join(out).encode("ascii")
+        >>> ThreadFacts.of(b"Subject: Re: x\\nMessage-ID: <2@y>\\nReferences: <1@y>\\n\\n", 2, 99.0)
+        ThreadFacts(number=2, sent_date=99.0, base_subject='x', is_reply=True, message_id='2@y', \
+references=('1@y',))
+        """
+        part = parsed(message)
+        sent = parse_date(part.field(b"date") or b"")
+        text, is_reply = split_subject(part.field(b"subject") or b"")
+        return cls(
+            number,
+            internal_date if sent is None else sent.timestamp(),
+            text,
+            is_reply,
+            message_id(part),
+            tuple(references_of(part)),
+        )
 
 
-def orderedsubject(messages: Sequence[ThreadFacts]) -> list[Thread]:
+def orderedsubject(messages: Sequence[ThreadFacts]) -> tuple[ThreadNode, ...]:
     """
     ORDEREDSUBJECT, "poor man's threading": one thread per base subject (:rfc:`5256#section-3`).
 
@@ -101,10 +81,12 @@ def orderedsubject(messages: Sequence[ThreadFacts]) -> list[Thread]:
         subjects.setdefault(casemap(message.base_subject), []).append(message)
     # "The second message of a thread is the child of the first message, and subsequent messages of
     # the thread are siblings of the second message."  Dicts keep the order of their first members.
-    return [
-        Thread(first.number, [Thread(reply.number) for reply in replies])
-        for first, *replies in subjects.values()
-    ]
+    return tuple(
+        [
+            ThreadNode(first.number, tuple([ThreadNode(reply.number) for reply in replies]))
+            for first, *replies in subjects.values()
+        ]
+    )
 
 
 def _sent(message: ThreadFacts) -> float:
@@ -186,7 +168,7 @@ class _Links:
             self.head(child).was_cut = True
 
 
-def references(messages: Sequence[ThreadFacts]) -> list[Thread]:
+def references(messages: Sequence[ThreadFacts]) -> tuple[ThreadNode, ...]:
     """
     REFERENCES: the tree of who answered whom, then joined by subject (:rfc:`5256#section-3`).
 
@@ -194,8 +176,8 @@ def references(messages: Sequence[ThreadFacts]) -> list[Thread]:
         messages: The searched messages, in the order of their sequence numbers.
 
     Returns:
-        Threads in the order of their sent date; one without *number* gathers messages whose common
-        parent is not among *messages*.
+        Threads in the order of their sent date; one whose number is ``None`` gathers messages whose
+        common parent is not among *messages*.
     """
     roots = _prune(_link(messages))
     _sort(roots)
@@ -217,12 +199,12 @@ def _link(messages: Sequence[ThreadFacts]) -> list[_Node]:
     dummies: list[_Node] = []
     for node, message in zip(nodes, messages, strict=True):
         previous: _Node | None = None
-        for message_id in message.references:
-            current = by_id.get(message_id)
+        for reference in message.references:
+            current = by_id.get(reference)
             if current is None:
                 # "If no message can be found with a given Message ID, create a dummy message with
                 # this ID."
-                current = by_id[message_id] = _Node(-1)
+                current = by_id[reference] = _Node(-1)
                 dummies.append(current)
             # (1.A) "If a message already has a parent, don't change the existing link."
             if previous is not None and current.parent is None:
@@ -336,15 +318,18 @@ def _merge_subjects(roots: list[_Node]) -> list[_Node]:
     return list(top.values())
 
 
-def _finish(roots: list[_Node]) -> list[Thread]:
-    """Step 6: sort every set of siblings by sent date, and build the answer."""
+def _finish(roots: list[_Node]) -> tuple[ThreadNode, ...]:
+    """Step 6: sort every set of siblings by sent date, and build the answer from the leaves up."""
     _sort(roots)
-    threads: list[Thread] = []
-    todo: list[tuple[_Node, list[Thread]]] = [(root, threads) for root in reversed(roots)]
+    parents_first: list[_Node] = []
+    todo = list(roots)
     while todo:
-        node, siblings = todo.pop()
-        thread = Thread(node.facts.number if node.facts is not None else None)
-        siblings.append(thread)
+        node = todo.pop()
+        parents_first.append(node)
         node.replies.sort(key=_key)
-        todo.extend([(reply, thread.children) for reply in reversed(node.replies)])
-    return threads
+        todo.extend(node.replies)
+    built: dict[int, ThreadNode] = {}
+    for node in reversed(parents_first):
+        number = None if node.facts is None else node.facts.number
+        built[id(node)] = ThreadNode(number, tuple([built.pop(id(r)) for r in node.replies]))
+    return tuple([built[id(root)] for root in roots])
