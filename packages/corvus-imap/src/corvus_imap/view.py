@@ -112,7 +112,8 @@ class Snapshot:
         Raises:
             ValueError: A UID appeared that is not higher than all before it.
         """
-        found = [_index(self.uids, uid) for uid in set(expunged)]
+        gone = set(expunged)
+        found = [_index(self.uids, uid) for uid in gone]
         kept = _without(self.uids, sorted([index for index in found if index >= 0]))
         last = self.uids[-1] if self.uids else 0
         for uid in sorted(appeared):
@@ -121,7 +122,8 @@ class Snapshot:
                     f"UID {uid} appeared, yet {last} was assigned before (RFC 9051 §2.3.1.1)"
                 )
             last = uid
-            kept.append(uid)
+            if uid not in gone:
+                kept.append(uid)
         made = Snapshot()
         object.__setattr__(made, "uids", kept)
         return made
