@@ -11,6 +11,17 @@ from corvus_smtp._state import State, Verb
 
 # Values.
 from corvus_smtp.address import IPAddress, Mailbox
+from corvus_smtp.capabilities import Capabilities
+from corvus_smtp.client import ClientConnection
+from corvus_smtp.client_events import (
+    ChallengeReceived,
+    ClientEvent,
+    Command,
+    CommandSkipped,
+    DataReady,
+    GreetingReceived,
+    ReplyReceived,
+)
 from corvus_smtp.errors import (
     BareNewline,
     LocalProtocolError,
@@ -82,13 +93,21 @@ __all__ = [
     "BareNewline",
     "BareNewlines",
     "BodyType",
+    "Capabilities",
+    "ChallengeReceived",
+    "ClientConnection",
+    "ClientEvent",
+    "Command",
     "CommandRejected",
+    "CommandSkipped",
     "ConnectionEnded",
     "ConnectionOpened",
+    "DataReady",
     "DataRequested",
     "EnhancedStatus",
     "Event",
     "Extension",
+    "GreetingReceived",
     "HelloReceived",
     "HelpRequested",
     "IPAddress",
@@ -113,6 +132,7 @@ __all__ = [
     "RecipientOffered",
     "RemoteProtocolError",
     "Reply",
+    "ReplyReceived",
     "ResetReceived",
     "Ret",
     "ServerConnection",

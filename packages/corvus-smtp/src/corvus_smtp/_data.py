@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Final, final
 
 from corvus_smtp._newlines import has_bare_newline, normalise_newlines
+from corvus_smtp.errors import BareNewline
 
-__all__ = ["BDATReader", "DATAReader", "DotStuffer"]
+__all__ = ["BDATReader", "DATAReader", "DotStuffer", "MessageWriter"]
 
 #: "the character sequence "<CRLF>.<CRLF>" ends the mail text" (RFC 5321 §4.1.1.4).  Not "\n.\n"
 #: and not "\n.\r\n": a lone LF never ends DATA, however friendly that looks.  Accepting it while
@@ -173,3 +174,54 @@ class DotStuffer:
         if self._last == b"\r\n":
             return b".\r\n"
         return b"\r\n.\r\n"
+
+
+@final
+class MessageWriter:
+    """
+    The sender of a message: no bare CR or LF gets out, whatever the caller stored.
+
+    Relays that take a message in and send it on are how smuggling spreads: what one host takes
+    for text the next takes for the end (Dovecot's CVE-2026-33604 stuffed no dot behind a bare CR).
+    """
+
+    __slots__ = ("_binary", "_cr", "_normalise", "_stuffer")
+
+    def __init__(self, *, chunking: bool, binary: bool, normalise: bool) -> None:
+        self._stuffer = None if chunking else DotStuffer()
+        self._binary = binary
+        self._normalise = normalise
+        self._cr = False
+
+    def add(self, chunk: bytes) -> bytes:
+        """Give *chunk* as it goes onto the wire; what it raises changes nothing."""
+        text, self._cr = self._clean(chunk)
+        return self._stuffed(text)
+
+    def end(self, chunk: bytes) -> bytes:
+        """Give the last *chunk*, and what ends the message if it is not counted."""
+        text, cr = self._clean(chunk)
+        if cr:
+            if not self._normalise:
+                raise BareNewline("the message ends in a CR without LF")
+            text += b"\r\n"
+        self._cr = False
+        return self._stuffed(text) + (b"" if self._stuffer is None else self._stuffer.end())
+
+    def _clean(self, chunk: bytes) -> tuple[bytes, bool]:
+        """Check or repair *chunk*; a CR at its end waits for the LF that may come."""
+        if self._binary or not chunk:
+            return chunk, self._cr
+        if self._cr:
+            chunk = b"\r" + chunk
+        cr = chunk.endswith(b"\r")
+        if cr:
+            chunk = chunk[:-1]
+        if has_bare_newline(chunk):
+            if not self._normalise:
+                raise BareNewline("the message holds a CR or LF on its own")
+            chunk = normalise_newlines(chunk)
+        return chunk, cr
+
+    def _stuffed(self, text: bytes) -> bytes:
+        return text if self._stuffer is None else self._stuffer.add(text)

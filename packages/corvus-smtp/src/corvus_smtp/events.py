@@ -293,6 +293,8 @@ class CommandRejected:
 class ConnectionEnded:
     """Over, for ever.  You owe nothing: write ``data_to_send()``, close the transport."""
 
+    unanswered: tuple[object, ...] = ()
+    """A client's commands that got no reply, in order; a message among them may have arrived."""
     owes: ClassVar[bool] = False
 
 

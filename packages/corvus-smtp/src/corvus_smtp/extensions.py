@@ -8,13 +8,20 @@ the refusal of what was not offered, and the client's formatting follow from the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, final
 
 from corvus_smtp._grammar import esmtp_param
-from corvus_smtp.parameters import BodyType, Notify, OriginalRecipient, Ret
+from corvus_smtp.parameters import (
+    BodyType,
+    MailParameters,
+    Notify,
+    OriginalRecipient,
+    RcptParameters,
+    Ret,
+)
 from corvus_smtp.xtext import (
     decode_utf8_xtext,
     decode_xtext,
@@ -22,7 +29,7 @@ from corvus_smtp.xtext import (
     encode_xtext,
 )
 
-__all__ = ["EXTENSIONS", "Extension", "Parameter", "parse_parameters"]
+__all__ = ["EXTENSIONS", "Extension", "Parameter", "format_parameters", "parse_parameters"]
 
 #   size-value ::= 1*20DIGIT                                   ; RFC 1870 §4
 _DIGITS: Final = re.compile(rb"[0-9]{1,20}")
@@ -290,3 +297,32 @@ def parse_parameters(
     if fields.get("body") is BodyType.EIGHT_BIT_MIME and "8BITMIME" not in offered:
         raise UnknownParameter("BODY=8BITMIME")
     return fields
+
+
+def format_parameters(
+    parameters: MailParameters | RcptParameters,
+    known: Mapping[str, tuple[frozenset[str], Parameter]],
+    offered: Container[str],
+) -> tuple[bytes, list[str]]:
+    """
+    Write *parameters* for a server that offers *offered*.
+
+    Returns:
+        The octets behind the path, each parameter with a space in front; and the keywords of
+        the parameters that were asked for and belong to no offered extension, for the caller to
+        drop or to give up on.
+    """
+    words: list[bytes] = []
+    missing: list[str] = []
+    for keyword, (extensions, parameter) in known.items():
+        value = getattr(parameters, parameter.name)
+        if value is None or value is False:
+            continue
+        if not any(extension in offered for extension in extensions):
+            missing.append(keyword)
+            continue
+        octets = parameter.format(value)
+        words.append(keyword.encode("ascii") + (b"" if octets is None else b"=" + octets))
+    for keyword, text in parameters.other.items():
+        words.append(keyword.encode("ascii") + (b"" if text is None else b"=" + text.encode()))
+    return b"".join(b" " + word for word in words), missing

@@ -23,6 +23,10 @@ __all__ = [
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f]")
 #   addr-type = atom                                     ; RFC 3461 §4.2
 _ADDR_TYPE: Final = re.compile("[A-Za-z0-9!#$%&'*/?^_`{|}~-]{1,63}")
+#   esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")
+#   esmtp-value   = 1*(%d33-60 / %d62-126)
+_KEYWORD: Final = re.compile("[A-Z0-9][A-Z0-9-]*+")
+_VALUE: Final = re.compile("[!-<>-~]++")
 
 
 def _none() -> Mapping[str, str | None]:
@@ -108,6 +112,7 @@ class MailParameters:
             raise ValueError("ENVID has 1 to 100 characters")
         if self.auth:
             Mailbox.parse(self.auth)
+        _check_other(self.other)
 
 
 @final
@@ -124,6 +129,15 @@ class RcptParameters:
 
     def __post_init__(self) -> None:
         check_notify(self.notify)
+        _check_other(self.other)
+
+
+def _check_other(other: Mapping[str, str | None]) -> None:
+    for keyword, value in other.items():
+        if not _KEYWORD.fullmatch(keyword):
+            raise ValueError(f"not the keyword of a parameter: {keyword!r}")
+        if value is not None and not _VALUE.fullmatch(value):
+            raise ValueError(f"not the value of a parameter: {keyword}={value!r}")
 
 
 def check_notify(notify: Iterable[Notify] | None) -> None:
