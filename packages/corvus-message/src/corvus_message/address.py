@@ -366,19 +366,30 @@ _PHRASE: Final = re.compile(
 )
 
 
+_LONGEST_QUOTED: Final = 200
+#: More than any path of SMTP (256, RFC 5321 §4.5.3.1.3), less than a line.
+_LONGEST_ADDRESS: Final = 900
+
+
 def format_phrase(name: str) -> str:
     """A display name: atoms as they are, other ASCII quoted, the rest in encoded words."""
-    if is_plain(name):
+    # A quoted string is not folded, so a long one is encoded too.
+    if is_plain(name) and len(name) <= _LONGEST_QUOTED:
         return name if _PHRASE.fullmatch(name) else _quote(name)
     return " ".join(encode_word_list(name))
 
 
+def is_addr_spec(local: str, domain: str) -> bool:
+    """Whether a field may carry that address: no controls, a domain, and room on a line."""
+    if not local or _CONTROL.search(local) or len(local) + len(domain) > _LONGEST_ADDRESS:
+        return False
+    return bool(_DOT_ATOM.fullmatch(domain) or _LITERAL.fullmatch(domain))
+
+
 def check_addr_spec(local: str, domain: str) -> None:
-    """Refuse an address that no field may carry; see `format_address`."""
-    if not local or _CONTROL.search(local):
-        raise ValueError(f"not a local part: {local!r}")
-    if not (_DOT_ATOM.fullmatch(domain) or _LITERAL.fullmatch(domain)):
-        raise ValueError(f"not a domain: {domain!r}")
+    """Refuse what is no address; see `is_addr_spec`."""
+    if not is_addr_spec(local, domain):
+        raise ValueError(f"not an address: {local[:80]!r} at {domain[:80]!r}")
 
 
 def parse_address(text: str) -> Address:

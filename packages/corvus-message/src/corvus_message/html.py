@@ -58,8 +58,12 @@ def html_to_text(source: str, *, limit: int | None = None) -> str:
         text = source[position : place if place >= 0 else size]
         if text:
             text = html.unescape(text)
-            out.append(text if preformatted else _SPACES.sub(" ", text))
-            length += len(out[-1]) if out[-1] != " " else 0
+            if not preformatted:
+                text = _SPACES.sub(" ", text)
+                if out and out[-1].endswith((" ", "\n")):
+                    text = text.removeprefix(" ")
+            out.append(text)
+            length += len(text)
         if place < 0:
             break
         if source.startswith(("<!", "<?"), place):
@@ -92,7 +96,7 @@ def html_to_text(source: str, *, limit: int | None = None) -> str:
                 preformatted = max(0, preformatted + (-1 if closes else 1))
             elif name == "li" and not closes:
                 out.append("- ")
-        elif name in ("td", "th"):
+        elif name in ("td", "th") and not closes:
             out.append(" ")
     return _tidy("".join(out))
 

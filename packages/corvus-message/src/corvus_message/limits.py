@@ -57,7 +57,7 @@ class Defect(enum.Enum):
     INVALID_CONTENT_TYPE = "Content-Type cannot be read; text/plain is assumed (RFC 2045 §5.2)"
     MISSING_BOUNDARY = "a multipart without a usable boundary parameter"
     REPEATED_BOUNDARY = "the boundary is that of a multipart around this one"
-    MISSING_DELIMITER = "the boundary never appears"
+    MISSING_DELIMITER = "no delimiter opens a part"
     MISSING_CLOSE = "the closing delimiter is missing"
     TOO_DEEP = "Limits.depth: the content was not opened"
     TOO_MANY_PARTS = "Limits.parts: the rest of the content was not divided"

@@ -240,13 +240,14 @@ def parse_disposition(value: bytes) -> ParameterValue:
 
 _TOKEN_TEXT: Final = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")
 _PRINTABLE: Final = re.compile(r"[ -~]*")
-_LONGEST_SECTION: Final = 60
+#: Of one `attribute=value`: the space in front and the semicolon behind make it 78.
+_LONGEST_PIECE: Final = 76
 
 
 def format_params(params: Iterable[tuple[str, str]]) -> list[str]:
     """
     Parameters as they stand in a field, one string for each ``attribute=value``, none longer
-    than 78 octets unless the attribute itself is (RFC 2231).
+    than 76 octets unless the attribute itself is (RFC 2231).
 
     A token stays bare, printable ASCII is quoted, anything else, CR and LF included, is
     percent-encoded UTF-8; what is long is continued.
@@ -261,26 +262,37 @@ def format_params(params: Iterable[tuple[str, str]]) -> list[str]:
     for name, value in params:
         if not _ATTRIBUTE_CHAR.fullmatch(name):
             raise ValueError(f"not a parameter name: {name!r}")
-        printable = _PRINTABLE.fullmatch(value) is not None and "=?" not in value
-        if printable and len(value) <= _LONGEST_SECTION:
-            if _TOKEN_TEXT.fullmatch(value):
-                out.append(f"{name}={value}")
-            else:
-                escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-                out.append(f'{name}="{escaped}"')
+        plain = _plainly(name, value)
+        if plain is not None and len(plain) <= _LONGEST_PIECE:
+            out.append(plain)
             continue
         pieces = [_percent(character) for character in value]
-        sections = [""]
-        for piece in pieces:
-            if len(sections[-1]) + len(piece) > _LONGEST_SECTION and sections[-1]:
-                sections.append("")
-            sections[-1] += piece
-        if len(sections) == 1:
-            out.append(f"{name}*=utf-8''{sections[0]}")
-        else:
-            out.append(f"{name}*0*=utf-8''{sections[0]}")
-            out += [f"{name}*{n}*={text}" for n, text in enumerate(sections[1:], 1)]
+        whole = f"{name}*=utf-8''{''.join(pieces)}"
+        if len(whole) <= _LONGEST_PIECE:
+            out.append(whole)
+            continue
+        piece = f"{name}*0*=utf-8''"
+        number = 0
+        filled = False
+        for encoded in pieces:
+            if filled and len(piece) + len(encoded) > _LONGEST_PIECE:
+                out.append(piece)
+                number += 1
+                piece = f"{name}*{number}*="
+            piece += encoded
+            filled = True
+        out.append(piece)
     return out
+
+
+def _plainly(name: str, value: str) -> str | None:
+    """As a token or a quoted string; ``None`` where neither can carry the value."""
+    if _TOKEN_TEXT.fullmatch(value):
+        return f"{name}={value}"
+    if _PRINTABLE.fullmatch(value) is None or "=?" in value:
+        return None
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{name}="{escaped}"'
 
 
 def _percent(character: str) -> str:

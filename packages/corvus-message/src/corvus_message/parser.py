@@ -122,6 +122,9 @@ class _Parser:
             if name.lower() == b"boundary":
                 boundary = value
                 break
+        else:
+            # "boundary*=us-ascii''x" (RFC 2231 §4): legal, if useless.
+            boundary = (part.content_type.get("boundary") or "").encode("utf-8", "replace")
         # "boundary := 0*69<bchars> bcharsnospace": no space at the end (RFC 2046 §5.1.1).
         boundary = boundary.rstrip(b" \t")
         if not boundary or len(boundary) > self.limits.boundary or b"\n" in boundary:
@@ -155,7 +158,7 @@ class _Parser:
             start = tail.end()
             # The line feed of this delimiter may be that in front of the next one.
             position = start - 1
-        if start < 0:
+        if start < 0 or (closed and not part.children):
             part.defects += (Defect.MISSING_DELIMITER,)
         elif not closed:
             part.defects += (Defect.MISSING_CLOSE,)
@@ -218,7 +221,9 @@ class _Parser:
             if position < end:
                 defects += (Defect.MISSING_SEPARATOR,)
         self.fields_left -= len(matches)
-        index = {match[1].lower(): match for match in reversed(matches)}
+        names = [match[1].lower() for match in matches]
+        # Backwards, so that the first field of a name is the one that stays.
+        index = dict(zip(reversed(names), reversed(matches), strict=True))
         content_type = default
         field = index.get(b"content-type")
         if field is not None:
@@ -229,6 +234,8 @@ class _Parser:
             else:
                 content_type = TEXT_PLAIN
                 defects += (Defect.INVALID_CONTENT_TYPE,)
+            if names.count(b"content-type") > 1:
+                defects += (Defect.DUPLICATE_CONTENT_TYPE,)
         return Part(raw, start, min(body_start, end), end, matches, index, content_type, defects)
 
     def goes_on(self, stop: int) -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, final
 
-from corvus_message.address import Address, addresses
+from corvus_message.address import Address, addresses, is_addr_spec
 from corvus_message.builder import Attachment
 from corvus_message.filenames import safe_filename
 from corvus_message.part import Part
 from corvus_message.threads import message_id, message_ids, references, split_subject
+from corvus_message.words import encode_words
 
 #: Identifiers that a References field is cut to: the first one and the newest.  Longer threads
 #: make fields of more than 998 octets a line long before they make sense.
@@ -32,7 +33,8 @@ class ReplyHeaders:
 def _mailboxes(part: Part, name: bytes) -> list[Address]:
     # Only the first field counts: a second From or To is not what a reader was shown.
     value = part.field(name)
-    return [a for a in addresses(value) if a.domain] if value else []
+    found = addresses(value) if value else []
+    return [a for a in found if is_addr_spec(a.local, a.domain)]
 
 
 def _distinct(found: Iterable[Address], seen: set[str]) -> tuple[Address, ...]:
@@ -41,8 +43,14 @@ def _distinct(found: Iterable[Address], seen: set[str]) -> tuple[Address, ...]:
         key = entry.address.lower()
         if key not in seen:
             seen.add(key)
-            kept.append(entry)
+            kept.append(_answerable(entry))
     return tuple(kept)
+
+
+def _answerable(entry: Address) -> Address:
+    """*entry* with a name that `build` takes: an encoded word may hide line ends in it."""
+    name = _one_line(entry.name)
+    return entry if name == entry.name else replace(entry, phrase=encode_words(name).encode())
 
 
 def reply_headers(part: Part, *, own: Iterable[str] = (), everybody: bool = False) -> ReplyHeaders:

@@ -12,17 +12,22 @@ from corvus_message.fields import fold
 from corvus_message.header import Field
 from corvus_message.part import Part
 
-# What may stand in the field as it is.  Anything else that a client called itself becomes "?",
-# so that a name such as "x) by evil (y" cannot close a comment (RFC 5321 §4.1.3, §4.4).
-_NAME_CHARACTER: Final = re.compile(r"[^A-Za-z0-9.:_\-\[\]\u0080-\U0010ffff]")
-_ATOM_CHARACTER: Final = re.compile(r"[^A-Za-z0-9!#$%&'*+/=?^_`{|}~.:\-]")
-_COMMENT_CHARACTER: Final = re.compile(r"[^ !-'*-\[\]-~\u0080-\U0010ffff]")
-_ADDRESS_CHARACTER: Final = re.compile(r"[\x00-\x20\x7f<>]")
-_LONGEST_NAME: Final = 255
+# What a client called itself is written down, but only in characters that cannot end a comment,
+# a clause or the field: "x) by evil (y" stays inside the parentheses (RFC 5321 §4.1.3, §4.4).
+_NOT_NAME: Final = re.compile(r"[^A-Za-z0-9.:_\-\[\]\u0080-\U0010ffff]")
+_NOT_ATOM: Final = re.compile(r"[^A-Za-z0-9!#$%&'*+/=?^_`{|}~.:\-]")
+_NOT_COMMENT: Final = re.compile(r"[^ !-'*-:<-\[\]-~\u0080-\U0010ffff]")
+_NOT_PATH: Final = re.compile(r'[\x00-\x20\x7f<>();"\\]')
+#: "The maximum total length of a domain name" and of a path is near that (RFC 5321 §4.5.3.1).
+_LONGEST: Final = 255
+
+
+def _clean(unwanted: re.Pattern[str], text: str) -> str:
+    return unwanted.sub("?", text[:_LONGEST]) or "unknown"
 
 
 def _name(text: str) -> str:
-    return _NAME_CHARACTER.sub("?", text[:_LONGEST_NAME]) or "unknown"
+    return _clean(_NOT_NAME, text)
 
 
 def received(
@@ -67,13 +72,13 @@ def received(
         tokens.append(
             f"([{literal}])" if reverse_name is None else f"({_name(reverse_name)} [{literal}])"
         )
-    tokens += ["by", _name(by), "with", _ATOM_CHARACTER.sub("?", protocol)]
+    tokens += ["by", _name(by), "with", _clean(_NOT_ATOM, protocol)]
     if tls is not None:
-        tokens.append(f"({_COMMENT_CHARACTER.sub('?', tls[:_LONGEST_NAME])})")
+        tokens.append(f"({' '.join(_clean(_NOT_COMMENT, tls).split())})")
     if id is not None:
-        tokens += ["id", _ATOM_CHARACTER.sub("?", id[:_LONGEST_NAME])]
+        tokens += ["id", _clean(_NOT_ATOM, id)]
     if recipient is not None:
-        tokens.append("for <" + _ADDRESS_CHARACTER.sub("?", recipient[:512]) + ">")
+        tokens.append(f"for <{_clean(_NOT_PATH, recipient)}>")
     tokens[-1] += ";"
     tokens.append(format_date(date))
     return fold("Received", tokens)
