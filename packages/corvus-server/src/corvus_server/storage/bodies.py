@@ -34,7 +34,7 @@ class Body:
     waits for the disk.  One body, one use; a refused one (`StoreError`) may be handed in again or discarded.
     """
 
-    __slots__ = ("_chunks", "_fd", "_files", "_path", "consumed", "size")
+    __slots__ = ("_chunks", "_fd", "_files", "_path", "consumed", "held", "size")
 
     def __init__(self, path: Path | None = None, files: FileSystem | None = None) -> None:
         """`path` is where the file would be; None keeps everything in memory."""
@@ -46,6 +46,8 @@ class Body:
         self.size = 0
         #: Handed in with success, or discarded.
         self.consumed = False
+        #: A store is working on it, in a thread of its own: only the store may let go of it.
+        self.held = False
 
     def write(self, chunk: bytes | bytearray | memoryview) -> None:
         """
@@ -112,8 +114,8 @@ class Body:
             self._files.close(fd)
 
     def discard(self) -> None:
-        """Forget the octets; idempotent, and nothing if the body was handed in."""
-        if self.consumed:
+        """Forget the octets; idempotent, and nothing while or after a store has it."""
+        if self.consumed or self.held:
             return
         spilled = self._fd is not None
         self.done()

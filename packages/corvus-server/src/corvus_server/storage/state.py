@@ -206,7 +206,7 @@ class MailboxState:
         self.modseq = modseq
         if not uids:
             return
-        keep = _rows_without(self.uids, uids)
+        keep = list(_rows_without(self.uids, uids))
         for name in ("uids", "flags", "modseqs", "sizes", "serials"):
             column: array[int] = getattr(self, name)
             kept = array(column.typecode)
@@ -215,6 +215,22 @@ class MailboxState:
             setattr(self, name, kept)
         self._first_unseen = -1
         self._note(modseq, uids, True)
+
+    def moved_within(
+        self,
+        modseq: int,
+        sources: Sequence[int],
+        uids: Sequence[int],
+        flags: Sequence[int],
+        sizes: Sequence[int],
+        serials: Sequence[int],
+    ) -> None:
+        """Rows that got new UIDs in one step: MOVE into the same mailbox."""
+        if modseq > self.modseq:
+            before = self.modseq
+            self.appended(modseq, uids, flags, sizes, serials)
+            self.modseq = before
+            self.expunged(modseq, sources)
 
     def _note(self, modseq: int, uids: Sequence[int], gone: bool) -> None:
         self._journal.append((modseq, uids, gone))
