@@ -164,7 +164,12 @@ def test_poplib_fetches_leaves_deletes_and_finds_nothing_again(
         return pop
 
     opened: list[poplib.POP3] = []
-    request.addfinalizer(lambda: [pop.close() for pop in opened])
+
+    def close_all() -> None:
+        for pop in opened:
+            pop.close()
+
+    request.addfinalizer(close_all)
     pop = connect()
     count, octets = pop.stat()
     uids = pop.uidl()[1]
@@ -254,7 +259,7 @@ def test_getmail_keeps_then_deletes_over_tls(server: Server, tmp_path: Path) -> 
     getmail = program("getmail")
     for name in ("new", "cur", "tmp"):
         (tmp_path / "in" / name).mkdir(parents=True)
-    config = secret_file(
+    secret_file(
         tmp_path / "getmailrc",
         "[retriever]\ntype = SimplePOP3SSLRetriever\nserver = localhost\n"
         f"port = {server.tls_port}\nusername = alice\npassword = two words\nca_certs = {server.ca}\n"

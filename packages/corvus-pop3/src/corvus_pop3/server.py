@@ -404,7 +404,6 @@ class ServerConnection(Connection):
         except BadCommand as bad:
             self._refuse(bad.text)
             return AuthCancelled()
-        self._rejected = 0
         return event
 
     def _command(self, line: bytes) -> Event | None:
@@ -419,7 +418,8 @@ class ServerConnection(Connection):
             event = self._OBEY[verb](self, *arguments)
         except BadCommand as bad:
             return CommandRejected(verb=verb, reply=self._refuse(bad.text, **bad.filling))
-        self._rejected = 0
+        if verb is not V.AUTH:  # which may be cancelled and started for ever
+            self._rejected = 0
         return event
 
     # Private: RFC 1939 §5 and §6, the TRANSACTION and UPDATE states.
