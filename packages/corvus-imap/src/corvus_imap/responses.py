@@ -210,13 +210,9 @@ class Namespace:
 @final
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Octets that are rendered already: an ENVELOPE from the store."""
+    """Octets that are rendered already, such as an ENVELOPE from the store; nothing is checked."""
 
     octets: bytes
-
-    def __post_init__(self) -> None:
-        if b"\0" in self.octets:
-            raise ValueError("NUL does not stand in a response")
 
 
 #: A value of a FETCH item.
