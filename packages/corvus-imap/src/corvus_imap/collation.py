@@ -29,4 +29,6 @@ def casemap(text: str) -> str:
     """
     if text.isascii():
         return text.upper()
-    return normalize("NFKD", text.upper())
+    # Decomposed first, or the letters inside of "ª" and "ﬁ" would stay small; then once more,
+    # because an upper case letter may decompose where its small one did not.
+    return normalize("NFKD", normalize("NFKD", text).upper())

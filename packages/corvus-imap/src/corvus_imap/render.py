@@ -25,7 +25,8 @@ def numbers(values: Iterable[int]) -> list[bytes]:
     [b'1', b'20']
     """
     # One string and one split cost half of formatting each number as bytes.
-    return " ".join(map(str, values)).encode("ascii").split(b" ") if values else []
+    text = " ".join(map(str, values))
+    return text.encode("ascii").split(b" ") if text else []
 
 
 @final
