@@ -1,11 +1,11 @@
 """Serve a Maildir by POP3.  Arguments: MAILDIR USER PASSWORD CERTIFICATE.pem PORT TLS_PORT"""
 
-import socketserver
 import ssl
 import sys
 from contextlib import ExitStack, suppress
 from hashlib import sha256
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Lock, Thread
 
 import corvus_pop3 as pop
@@ -16,7 +16,7 @@ TLS.load_cert_chain(CERTIFICATE)
 LOCK = Lock()  # "an exclusive-access lock on the maildrop" (RFC 1939 §4)
 
 
-class Session(socketserver.BaseRequestHandler):
+class Session(BaseRequestHandler):
     def handle(self) -> None:
         info = pop.TLSInfo() if self.server.server_address[1] == int(TLS_PORT) else None
         with suppress(OSError, pop.RemoteProtocolError), ExitStack() as at_end:
@@ -56,6 +56,4 @@ class Session(socketserver.BaseRequestHandler):
 
 
 for port in map(int, (PORT, TLS_PORT)):
-    Thread(
-        target=socketserver.ThreadingTCPServer(("127.0.0.1", port), Session).serve_forever
-    ).start()
+    Thread(target=ThreadingTCPServer(("127.0.0.1", port), Session).serve_forever).start()

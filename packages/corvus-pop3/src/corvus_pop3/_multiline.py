@@ -41,8 +41,10 @@ class LineEnds:
         if _LONE_LF.search(chunk):
             # The LF of a CRLF that was torn by the chunks is complete without us.
             torn = self._last == _CR and chunk[0] == _LF
-            head, rest = (chunk[:1], chunk[1:]) if torn else (b"", chunk)
-            repaired = head + rest.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+            rest = chunk[1:] if torn else chunk
+            if b"\r" in rest:
+                rest = rest.replace(b"\r\n", b"\n")
+            repaired = b"\n" * torn + rest.replace(b"\n", b"\r\n")
         self._last = chunk[-1]
         return repaired
 
