@@ -79,7 +79,12 @@ def run(evaluation: Evaluation[T], resolver: Any) -> T:
                 else:
                     answer = tuple([_one(resolve, q) for q in question])
             else:
-                answer = _one(resolve, question)
+                try:
+                    answer = resolve(question.name, question.rdtype)
+                except TimeoutError:
+                    answer = _TIMEOUT
+                except OSError:
+                    answer = _SERVFAIL
             question = evaluation.send(answer)
     except StopIteration as end:
         return cast("T", end.value)

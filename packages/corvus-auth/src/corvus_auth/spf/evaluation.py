@@ -16,7 +16,7 @@ from corvus_auth.lookup import Answer, Evaluation, Lookup
 from corvus_auth.printable import printable
 from corvus_auth.spf.limits import Limits
 from corvus_auth.spf.macros import MacroError, MacroString, compile_macros, target_name
-from corvus_auth.spf.record import Kind, Record, Term, is_spf, parse_record
+from corvus_auth.spf.record import Kind, Term, is_spf, parse_record
 from corvus_auth.spf.result import RawStep, SPFResult, Status
 
 Address = IPv4Address | IPv6Address
@@ -32,6 +32,13 @@ class _Stop(Exception):
 
 #: What one ``check_host()`` returns: result, reason, deciding term, ``exp`` and its domain.
 _Outcome = tuple[Status, str, str, Term | None, str]
+
+#: The kinds as plain globals: looking up members of an enum costs more than what is done with them.
+_ALL, _IP4, _IP6, _INCLUDE = Kind.ALL, Kind.IP4, Kind.IP6, Kind.INCLUDE
+_MX, _PTR, _EXISTS = Kind.MX, Kind.PTR, Kind.EXISTS
+
+#: Questions are values: one that was asked before is the same object.
+_lookup: Final = lru_cache(maxsize=4096)(Lookup)
 
 _NO_MATCH: Final = "no match"
 _MATCH: Final = "match"
@@ -90,6 +97,7 @@ class _Check:
         self.number = int(address)
         self.rdtype = "A" if self.v4 else "AAAA"
         self.limits = limits
+        self.most = limits.lookups
         self.asked = self.terms = self.voids = 0
         self.trace: list[RawStep] = []
         self.validated: list[str] | None = None
@@ -98,7 +106,7 @@ class _Check:
 
     def _budget(self, count: int = 1) -> None:
         self.asked += count
-        if self.asked > self.limits.lookups:
+        if self.asked > self.most:
             self.asked -= count
             raise _Stop(
                 Status.PERMERROR, f"the records need more than {self.limits.lookups} look-ups"
@@ -131,7 +139,7 @@ class _Check:
 
     def host(self, domain: str, depth: int) -> Evaluation[_Outcome]:
         """RFC 7208 §4.4 to §4.7 for *domain*."""
-        lookup = Lookup(domain, "TXT")
+        lookup = _lookup(domain, "TXT")
         self._budget()
         answer: Answer = yield lookup
         status = answer.status
@@ -168,17 +176,13 @@ class _Check:
             trace.append((depth, domain, None, "permerror", record.error, ((lookup, answer),)))
             return Status.PERMERROR, f"{domain}: {record.error}", "default", None, domain
         trace.append((depth, domain, None, "record", record.text, ((lookup, answer),)))
-        return (yield from self._terms(record, domain, depth))
-
-    def _terms(self, record: Record, domain: str, depth: int) -> Evaluation[_Outcome]:
-        trace = self.trace
         for term in record.terms:
             kind = term.kind
-            if kind is Kind.IP4:
+            if kind is _IP4:
                 matched = self.v4 and self.number >> term.shift4 == term.network
-            elif kind is Kind.IP6:
+            elif kind is _IP6:
                 matched = not self.v4 and self.number >> term.shift6 == term.network
-            elif kind is Kind.ALL:
+            elif kind is _ALL:
                 matched = True
             else:
                 self._count_term()
@@ -186,14 +190,14 @@ class _Check:
                 target = term.target
                 if target is None:
                     target = domain if spec is None else (yield from self._target(spec, domain))
-                if kind is Kind.INCLUDE:
+                if kind is _INCLUDE:
                     matched = yield from self._include(term, target, domain, depth)
                 elif target is None:
                     trace.append((depth, domain, term, _NO_MATCH, "no such name can exist", ()))
                     continue
-                elif kind is Kind.MX:
+                elif kind is _MX:
                     matched = yield from self._mx(term, target, domain, depth)
-                elif kind is Kind.PTR:
+                elif kind is _PTR:
                     matched = yield from self._ptr(term, target, domain, depth)
                 else:
                     matched = yield from self._addresses(term, target, domain, depth)
@@ -262,9 +266,9 @@ class _Check:
 
     def _addresses(self, term: Term, target: str, domain: str, depth: int) -> Evaluation[bool]:
         """``a`` and ``exists`` (RFC 7208 §5.3, §5.7)."""
-        exists = term.kind is Kind.EXISTS
+        exists = term.kind is _EXISTS
         # "a DNS A RR lookup (even when the connection type is IPv6)"
-        lookup = Lookup(target, "A" if exists else self.rdtype)
+        lookup = _lookup(target, "A" if exists else self.rdtype)
         self._budget()
         answer: Answer = yield lookup
         if answer.status in _FAILED:
@@ -289,7 +293,7 @@ class _Check:
 
     def _mx(self, term: Term, target: str, domain: str, depth: int) -> Evaluation[bool]:
         """RFC 7208 §5.4; the hosts are asked in parallel."""
-        lookup = Lookup(target, "MX")
+        lookup = _lookup(target, "MX")
         self._budget()
         answer: Answer = yield lookup
         asked: list[tuple[Lookup, Answer]] = [(lookup, answer)]
@@ -305,7 +309,7 @@ class _Check:
             self.trace.append((depth, domain, term, "permerror", why, tuple(asked)))
             raise _Stop(Status.PERMERROR, f"{domain}: {term.text}: {why}")
         hosts = [target_name(str(host)) for _, host in sorted(answer.records)]
-        lookups = tuple([Lookup(host, self.rdtype) for host in hosts if host is not None])
+        lookups = tuple([_lookup(host, self.rdtype) for host in hosts if host is not None])
         matched = False
         void = True
         if lookups:
@@ -348,7 +352,7 @@ class _Check:
         """The names of the client that lead back to it; asked for once in an evaluation."""
         if self.validated is not None:
             return self.validated
-        lookup = Lookup(self.address.reverse_pointer, "PTR")
+        lookup = _lookup(self.address.reverse_pointer, "PTR")
         self._budget()
         answer: Answer = yield lookup
         asked.append((lookup, answer))
@@ -357,7 +361,7 @@ class _Check:
         names = list(dict.fromkeys([name for name in found if name is not None]))
         self.validated = []
         if names:
-            lookups = tuple([Lookup(name, self.rdtype) for name in names])
+            lookups = tuple([_lookup(name, self.rdtype) for name in names])
             answers = yield from self._several(lookups)
             asked.extend(zip(lookups, answers, strict=True))
             number = _number4 if self.v4 else _number6
@@ -413,7 +417,7 @@ class _Check:
             if target is None:
                 return ""
             self._budget()
-            lookup = Lookup(target, "TXT")
+            lookup = _lookup(target, "TXT")
             answer: Answer = yield lookup
             outcome = (0, domain, exp, "explanation", "the domain explains", ((lookup, answer),))
             self.trace.append(outcome)

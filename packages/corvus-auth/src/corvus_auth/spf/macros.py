@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, final
+from functools import lru_cache
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from corvus_auth.domains import MAX_LABEL, MAX_NAME
@@ -29,7 +29,6 @@ _TOPLABEL: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\Z")
 
 # "allowed only in "exp" text" (RFC 7208 §7.2).
 _EXP_ONLY: Final = frozenset("crt")
-#: "Implementations MUST support at least a value of 127": more digits than these are no number.
 _MOST_DIGITS: Final = 4
 
 
@@ -37,9 +36,7 @@ class MacroError(ValueError):
     """A macro string that does not follow the grammar."""
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Macro:
+class Macro(NamedTuple):
     """One ``%{...}``."""
 
     letter: str
@@ -63,9 +60,7 @@ class Macro:
         return quote(value, safe="") if self.escape else value
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class MacroString:
+class MacroString(NamedTuple):
     """A compiled macro string."""
 
     parts: tuple[str | Macro, ...]
@@ -103,19 +98,21 @@ def compile_macros(text: str, *, explain: bool = False) -> MacroString:
             lower = letter.lower()
             if lower in _EXP_ONLY and not explain:
                 raise MacroError(f"%{{{letter}}} is allowed in explanations only")
-            keep = 0
-            if digits:
-                # "If a DIGIT is specified, the value MUST be nonzero."
-                keep = int(digits[:_MOST_DIGITS].rjust(1, "0")) if len(digits) <= 9 else 10**4
-                if int(digits.lstrip("0")[:1] or "0") == 0:
-                    raise MacroError("a macro keeps zero parts")
-                if len(digits) <= 9:
-                    keep = int(digits)
+            # "If a DIGIT is specified, the value MUST be nonzero.  [...]  Implementations MUST
+            # support at least a value of 127": from five digits on all parts are kept.
+            digits = digits and (digits.lstrip("0") or "0")
+            if digits == "0":
+                raise MacroError("a macro keeps zero parts")
+            keep = int(digits) if digits and len(digits) <= _MOST_DIGITS else 0
             letters.add(lower)
             parts.append(Macro(lower, keep, bool(reverse), delimiters or ".", letter != lower))
         else:
             parts.append(_FIXED[fixed] if fixed else match[0])
     return MacroString(tuple(parts), frozenset(letters))
+
+
+_PLAIN: Final = re.compile(r"[!-$&-~]+\Z")
+_NO_LETTERS: Final[frozenset[str]] = frozenset()
 
 
 def compile_domain(text: str) -> MacroString:
@@ -125,7 +122,7 @@ def compile_domain(text: str) -> MacroString:
     Raises:
         MacroError: As `compile_macros`, or the end is neither a macro nor ``.toplabel``.
     """
-    compiled = compile_macros(text)
+    compiled = MacroString((text,), _NO_LETTERS) if _PLAIN.match(text) else compile_macros(text)
     #   domain-end = ( "." toplabel [ "." ] ) / macro-expand
     last = compiled.parts[-1] if compiled.parts else ""
     if isinstance(last, Macro) or text.endswith(("%%", "%_", "%-")):
@@ -143,16 +140,24 @@ def target_name(expanded: str) -> str | None:
     "the left side is truncated to fit, by removing successive domain labels (and their following
     dots) until the total length does not exceed 253 characters" (RFC 7208 §7.3).
     """
+    # Names are met again and again, long ones are not kept.
+    return _kept(expanded) if len(expanded) <= MAX_NAME else _name(expanded)
+
+
+def _name(expanded: str) -> str | None:
     name = expanded.lower().removesuffix(".")
     if len(name) > MAX_NAME:
         # The first dot from which the rest is short enough; no loop over what goes.
         dot = name.find(".", len(name) - MAX_NAME - 1)
-        name = name[dot + 1 :] if dot >= 0 else name
+        name = name[dot + 1 :]
     # RFC 8616 §4 for what is not ASCII; "making no provisions" (§4.8) for the rest: no such name.
     # (A space can be meant: "%_" expands to one, and the published suite has such a name.)
-    if not name.isascii() or not name.isprintable():
+    if not (name.isascii() and name.isprintable()) or len(name) > MAX_NAME:
         return None
     for label in name.split("."):
         if not 0 < len(label) <= MAX_LABEL:
             return None
-    return name if len(name) <= MAX_NAME else None
+    return name
+
+
+_kept: Final = lru_cache(maxsize=4096)(_name)

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import Final, final
+from ipaddress import AddressValueError, IPv6Address
+from typing import Final, NamedTuple, cast
 
 from corvus_auth.printable import printable
 from corvus_auth.spf.macros import (
-    Macro,
     MacroError,
     MacroString,
     compile_domain,
@@ -63,9 +61,7 @@ class RecordError(ValueError):
     """A term that does not follow the grammar; the message is one sentence."""
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """A directive, or one of the two modifiers that mean something."""
 
     kind: Kind
@@ -91,9 +87,7 @@ class Term:
         return f"{ip} {verb} {self.kind}"
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A record that begins with ``v=spf1``, whether or not the rest of it is in order."""
 
     text: str
@@ -109,7 +103,7 @@ class Record:
     """Directives behind ``all``, and a ``redirect`` beside it."""
     error: str = ""
     """What is wrong, one sentence; ``""`` when nothing is.  A record in error is a permerror."""
-    errors: tuple[str, ...] = field(default=(), repr=False)
+    errors: tuple[str, ...] = ()
     """All that is wrong, for a linter; at most 20."""
 
 
@@ -143,19 +137,24 @@ def _dual_cidr(rest: str) -> tuple[str, int, int]:
     return rest, 0, 0
 
 
+#   qnum = DIGIT / %x31-39 DIGIT / "1" 2DIGIT / "2" %x30-34 DIGIT / "25" %x30-35
+_QNUM: Final[Mapping[str, int]] = {str(number): number for number in range(256)}
+
+
 def _network(kind: Kind, rest: str) -> tuple[int, int]:
     address, slash, prefix = rest.partition("/")
     size = 32 if kind is Kind.IP4 else 128
+    shift = 0
     if slash:
         if not _PREFIX.match(prefix) or int(prefix) > size:
             raise RecordError("a prefix length is out of range")
         shift = size - int(prefix)
-    else:
-        shift = 0
     try:
-        # The standard library's IPv4 parser follows qnum: no leading zeros, four parts.
-        value = int(IPv4Address(address)) if kind is Kind.IP4 else _ip6(address)
-    except AddressValueError:
+        if size == 128:
+            return _ip6(address) >> shift, shift
+        a, b, c, d = address.split(".")
+        value = _QNUM[a] << 24 | _QNUM[b] << 16 | _QNUM[c] << 8 | _QNUM[d]
+    except (ValueError, KeyError):
         raise RecordError(f"not an {'IPv4' if size == 32 else 'IPv6'} network") from None
     return value >> shift, shift
 
@@ -180,7 +179,8 @@ def _parse_term(text: str) -> Term | str:
         if name not in ("redirect", "exp"):
             compile_macros(rest)  # "unknown-modifier = name "=" macro-string"
             return text
-        return _with_domain(Term(Kind(name), text), rest)
+        spec, target = _domain(rest)
+        return Term(Kind(name), text, Status.NEUTRAL, spec, target)
     kind = MECHANISMS.get(name)
     if kind is None:
         raise RecordError("an unknown mechanism")
@@ -199,19 +199,20 @@ def _parse_term(text: str) -> Term | str:
     if kind is Kind.A or kind is Kind.MX:
         rest, shift4, shift6 = _dual_cidr(rest)
     if rest[:1] == ":":
-        term = _with_domain(Term(kind, text, status), rest[1:])
-        return Term(kind, text, status, term.spec, term.target, 0, shift4, shift6)
+        spec, target = _domain(rest[1:])
+        return Term(kind, text, status, spec, target, 0, shift4, shift6)
     if rest or kind is Kind.INCLUDE or kind is Kind.EXISTS:
         raise RecordError("a prefix length is malformed" if rest else "no domain is given")
     return Term(kind, text, status, None, None, 0, shift4, shift6)
 
 
-def _with_domain(term: Term, text: str) -> Term:
+def _domain(text: str) -> tuple[MacroString, str | None]:
+    """The compiled ``domain-spec``, and the name where it is always the same."""
     spec = compile_domain(text)
-    target = None
-    if not any(isinstance(part, Macro) for part in spec.parts):
-        target = target_name(spec.expand({}))
-    return Term(term.kind, term.text, term.status, spec, target)
+    for part in spec.parts:
+        if not isinstance(part, str):
+            return spec, None
+    return spec, target_name("".join(cast("tuple[str, ...]", spec.parts)))
 
 
 def _parse(raw: bytes) -> Record:
