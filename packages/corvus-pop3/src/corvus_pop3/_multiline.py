@@ -62,7 +62,7 @@ def wire_size(chunks: Iterable[bytes]) -> int:
     "need not (and must not) be counted twice" (:rfc:`1939#section-11`).
 
     >>> wire_size([b"Subject: x\\n\\n.dot", b" without an end"])
-    34
+    35
     """
     ends = LineEnds()
     return sum(len(ends.feed(chunk)) for chunk in chunks) + len(ends.finish())
