@@ -84,9 +84,7 @@ def test_text_only_in_an_alternative_is_in_both_lists() -> None:
 
 
 def test_plain_text_between_html_is_escaped() -> None:
-    m = parse(
-        tree("mixed", leaf("text/html", "<p>"), leaf("text/plain", "a<b"), boundary="b")
-    )
+    m = parse(tree("mixed", leaf("text/html", "<p>"), leaf("text/plain", "a<b"), boundary="b"))
     assert m.html() == "<p>\n<pre>a&lt;b</pre>"
 
 
@@ -140,7 +138,9 @@ def test_images_are_found_by_content_id() -> None:
         build(
             from_="a@b.example",
             html="<img src='cid:i1@x'>",
-            attachments=[Attachment(content=b"PNG", type="image/png", id="i1@x", disposition="inline")],
+            attachments=[
+                Attachment(content=b"PNG", type="image/png", id="i1@x", disposition="inline")
+            ],
         )
     )
     assert m.related()["i1@x"].decoded() == b"PNG"

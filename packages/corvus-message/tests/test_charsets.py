@@ -40,7 +40,9 @@ def test_labels_are_those_of_the_encoding_standard(name: str, wanted: str | None
     assert codec(name) == wanted
 
 
-@pytest.mark.parametrize("name", ["zlib", "hex", "rot13", "idna", "punycode", "unicode_escape", "mbcs"])
+@pytest.mark.parametrize(
+    "name", ["zlib", "hex", "rot13", "idna", "punycode", "unicode_escape", "mbcs"]
+)
 def test_codecs_that_are_no_charsets_are_unknown(name: str) -> None:
     assert codec(name) is None
     assert decode_charset(b"x", name) == "x"

@@ -55,7 +55,7 @@ def test_no_text_becomes_a_second_field(text: str) -> None:
         format_field("Subject", text)
     with pytest.raises(ValueError, match="CR, LF"):
         format_raw_field("X", text)
-    with pytest.raises(ValueError, match="CR, LF|not a"):
+    with pytest.raises(ValueError, match=r"CR, LF|not a"):
         format_address_field("To", [Address(text.encode(), b"", b"a", b"b")])
     with pytest.raises(ValueError, match="not a message identifier"):
         format_ids("Message-ID", [text])
@@ -73,7 +73,9 @@ def test_a_word_that_fits_no_line_is_refused() -> None:
 
 
 def test_addresses_are_folded_between_words() -> None:
-    octets = format_address_field("To", [f"A Rather Long Name {i} <user{i}@example.com>" for i in range(9)])
+    octets = format_address_field(
+        "To", [f"A Rather Long Name {i} <user{i}@example.com>" for i in range(9)]
+    )
     assert longest(octets) <= 78
     assert octets.count(b",") == 8
     assert format_address_field("To", '"Doe, J" <j@x>') == b'To: "Doe, J" <j@x>\r\n'

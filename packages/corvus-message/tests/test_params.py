@@ -66,7 +66,9 @@ def test_a_type_is_read(value: bytes, wanted: str) -> None:
     assert kind.value == wanted
 
 
-@pytest.mark.parametrize("value", [b"", b"text", b"text/", b"/plain", b";x=y", b"(text/plain)", b"="])
+@pytest.mark.parametrize(
+    "value", [b"", b"text", b"text/", b"/plain", b";x=y", b"(text/plain)", b"="]
+)
 def test_what_is_no_type_is_none(value: bytes) -> None:
     assert parse_content_type(value) is None
 
@@ -92,7 +94,11 @@ def test_comments_are_stripped_outside_of_quotes() -> None:
 
 
 def test_parameters_are_written() -> None:
-    assert format_params([("a", "b"), ("c", 'd"e\\'), ("f", "")]) == ["a=b", 'c="d\\"e\\\\"', 'f=""']
+    assert format_params([("a", "b"), ("c", 'd"e\\'), ("f", "")]) == [
+        "a=b",
+        'c="d\\"e\\\\"',
+        'f=""',
+    ]
     long = format_params([("filename", "ä" * 40)])
     assert long[0].startswith("filename*0*=utf-8''%C3%A4")
     assert long[1].startswith("filename*1*=%C3%A4")

@@ -185,12 +185,16 @@ def test_the_boundary_of_an_enclosing_multipart_is_not_used_again() -> None:
 
 
 def test_a_boundary_in_the_form_of_rfc_2231_is_one() -> None:
-    (part,) = parse(b"Content-Type: multipart/mixed; boundary*=us-ascii''b\n\n--b\n\nx\n--b--").parts
+    (part,) = parse(
+        b"Content-Type: multipart/mixed; boundary*=us-ascii''b\n\n--b\n\nx\n--b--"
+    ).parts
     assert part.content() == b"x"
 
 
 def test_an_encoded_message_stays_closed_and_an_encoded_multipart_does_not() -> None:
-    m = parse(b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nU3ViamVjdDogeA==")
+    m = parse(
+        b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nU3ViamVjdDogeA=="
+    )
     assert (m.children, m.message, m.defects) == ([], None, (Defect.ENCODED_CONTAINER,))
     assert m.decoded() == b"Subject: x"
     m = parse(
@@ -200,7 +204,9 @@ def test_an_encoded_message_stays_closed_and_an_encoded_multipart_does_not() -> 
     assert m.defects == (Defect.ENCODED_CONTAINER,)
     assert m.decoded() == m.content()
     assert [p.content() for p in m.parts] == [b"x"]
-    m = parse(b"Content-Type: message/rfc822\nContent-Transfer-Encoding: 8bit (x)\n\nSubject: x\n\n")
+    m = parse(
+        b"Content-Type: message/rfc822\nContent-Transfer-Encoding: 8bit (x)\n\nSubject: x\n\n"
+    )
     assert m.message is not None
 
 
@@ -232,7 +238,9 @@ def deepest(part: Part) -> Part:
 def test_depth_at_the_limit_and_one_above() -> None:
     limits = Limits(depth=3)
     # The last header opens a multipart that has one part.
-    assert Defect.TOO_DEEP not in [d for p in parse(nest(3), limits=limits).walk() for d in p.defects]
+    assert Defect.TOO_DEEP not in [
+        d for p in parse(nest(3), limits=limits).walk() for d in p.defects
+    ]
     m = parse(nest(4), limits=limits)
     assert deepest(m).defects == (Defect.TOO_DEEP,)
     assert deepest(m).is_multipart
@@ -249,9 +257,7 @@ def test_nested_messages_count_as_depth() -> None:
 
 def test_parts_at_the_limit_and_one_above() -> None:
     def many(count: int) -> bytes:
-        return (
-            b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * count + b"--b--\n"
-        )
+        return b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * count + b"--b--\n"
 
     m = parse(many(3), limits=Limits(parts=4))
     assert (len(m.parts), m.defects) == (3, ())
@@ -317,9 +323,7 @@ def test_a_field_that_goes_on_behind_the_limit_is_not_read_by_half() -> None:
 
 
 def test_a_header_too_large_ends_at_a_delimiter_at_the_latest() -> None:
-    raw = (
-        b"Content-Type: multipart/mixed; boundary=b\n\n--b\nA: 1\nB: 2\nC: 3\n--b\n\nsecond\n--b--\n"
-    )
+    raw = b"Content-Type: multipart/mixed; boundary=b\n\n--b\nA: 1\nB: 2\nC: 3\n--b\n\nsecond\n--b--\n"
     m = parse(raw, limits=Limits(header_fields=1))
     assert [p.size for p in m.parts] == [0, 6]
     assert parse(b"A: 1\nB: 2", limits=Limits(header_fields=1)).size == 0

@@ -13,7 +13,8 @@ from corvus_message.words import decode_words
 _MESSAGE_ID: Final = re.compile(rb'<((?:"(?:[^"\\]++|\\.)*+"|[^<>"])*+)>', re.DOTALL)
 _QUOTED_LEFT: Final = re.compile(rb'"((?:[^"\\]++|\\.)*+)"(?=@)', re.DOTALL)
 _ESCAPED: Final = re.compile(rb"\\(.)", re.DOTALL)
-_SPACE: Final = re.compile(rb"[ \t\r\n]+")
+# obs-id-left and obs-id-right have white space and comments around their words (RFC 5322 §4.5.4).
+_NO_PART_OF_ID: Final = re.compile(rb"[ \t\r\n]++|\([^()]*+\)")
 
 #: Identifiers of one References field that are looked at; mail programs cut theirs near 20.
 _MOST_REFERENCES: Final = 1_000
@@ -32,7 +33,7 @@ def message_ids(value: bytes | str) -> list[str]:
     octets = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
     found: list[str] = []
     for match in _MESSAGE_ID.finditer(octets):
-        identifier = _SPACE.sub(b"", match[1])
+        identifier = _NO_PART_OF_ID.sub(b"", match[1])
         if b'"' in identifier:
             identifier = _QUOTED_LEFT.sub(
                 lambda quoted: _ESCAPED.sub(rb"\1", quoted[1]), identifier, count=1
