@@ -32,7 +32,7 @@ _FREE: Final = frozenset(
 )
 _WITHOUT_ARGUMENT: Final = frozenset({Verb.STARTTLS, Verb.DATA, Verb.RSET, Verb.QUIT})
 #: Verbs that exist only where their extension is offered.
-_VERB_OF: Final = {verb: row.keyword for row in EXTENSIONS.values() for verb in row.verbs}
+_VERB_OF: Final = {Verb(verb): row.keyword for row in EXTENSIONS.values() for verb in row.verbs}
 
 _HELLO_VERBS: Final = frozenset({Verb.EHLO, Verb.HELO, Verb.LHLO})
 _BEFORE_HELLO: Final = frozenset({State.GREETING, State.CONNECTED, State.REFUSED})
@@ -226,8 +226,8 @@ class Session(Buffers):
             return Reply(500, "5.5.1", f"This is {self._protocol.value}: say {wanted}")
         if self._state is State.REFUSED and verb is not Verb.QUIT:
             return Reply(503, "5.5.1", "Bad sequence of commands")
-        keyword = _VERB_OF.get(verb.value)
-        if keyword is not None and self._state is not State.CONNECTED:
+        keyword = _VERB_OF.get(verb)
+        if keyword is not None:
             refusal = self._not_offered(verb, keyword)
             if refusal is not None:
                 return refusal
@@ -245,16 +245,18 @@ class Session(Buffers):
         return None
 
     def _not_offered(self, verb: Verb, keyword: str) -> Reply | None:
-        """Why a verb of an extension is refused although the session has come that far."""
-        if keyword in self._offered or self._state in _BEFORE_HELLO:
+        """Why a verb of an extension is refused, or ``None``."""
+        if verb in (Verb.VRFY, Verb.EXPN, Verb.HELP):
+            # As old as HELO, and legal before it (RFC 5321 §4.1.4).
+            if keyword in self._policy.extensions:
+                return None
+        elif keyword in self._offered or self._state in _BEFORE_HELLO:
             return None
         if verb is Verb.STARTTLS and self._tls is not None:
             return Reply(503, "5.5.1", "TLS is on already")
         if verb is Verb.AUTH and self._policy.auth_mechanisms and self._tls is None:
             if self._offered:
                 return Reply(538, "5.7.11", self._encryption_required())
-        if verb in (Verb.VRFY, Verb.EXPN, Verb.HELP) and keyword in self._policy.extensions:
-            return None  # they are as old as HELO
         return Reply(502, "5.5.1", f"{verb.value} is not offered")
 
     def _encryption_required(self) -> str:

@@ -117,31 +117,33 @@ class ServerConnection(Answers):
         if self._owed is not None and not self._closing:
             return PAUSED
         while True:
-            event = self._next()
-            if event is None:
-                continue
-            if event is NEED_DATA and self._eof:
+            if self._more:
+                self._join()
+            event: Event | Wait | None
+            if self._pending is not None:
+                event, self._pending = self._pending, None
+            else:
+                event = self._next()
+            if event is NEED_DATA:
+                if not self._eof:
+                    return NEED_DATA
                 self._end(Abort.DISCONNECTED)
-                continue
-            if event.__class__ is not Wait and event.owes:  # type: ignore[union-attr]
-                self._owed = event  # type: ignore[assignment]
-            return event
+            elif isinstance(event, Wait):
+                return event
+            elif event is not None:
+                if event.owes:
+                    self._owed = event
+                return event
 
     def _next(self) -> Event | Wait | None:
         """Parse one thing; ``None`` means that it was one of which nobody need hear."""
-        if self._pending is not None:
-            event, self._pending = self._pending, None
-            return event
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
-        if self._more:
-            self._join()
         state = self._state
         if state is State.DATA:
             return self._next_data()
         if self._skip_reply is not None:
             return self._next_skipped(self._skip_reply)
+        if state in _LISTENING:
+            return self._next_command()
         if state is State.CHUNK:
             return self._next_chunk()
         if state is State.AUTH:
@@ -150,9 +152,10 @@ class ServerConnection(Answers):
             return ConnectionOpened()
         if state is State.TLS:
             return PAUSED
-        if state is State.CLOSED:
-            return ConnectionEnded()
-        return self._next_command()
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        return ConnectionEnded()
 
     def _next_command(self) -> Event | Wait | None:
         try:
@@ -416,6 +419,19 @@ class ServerConnection(Answers):
         self._state = State.READY if self._last else State.FAILED
         return None
 
+
+#: The states in which lines are commands.
+_LISTENING: Final = frozenset(
+    {
+        State.CONNECTED,
+        State.REFUSED,
+        State.READY,
+        State.MAIL,
+        State.RCPT,
+        State.BDAT,
+        State.FAILED,
+    }
+)
 
 _HANDLERS: Final[Mapping[Verb, Callable[[ServerConnection, bytes], Event | None]]] = {
     Verb.EHLO: ServerConnection._on_hello,
