@@ -41,7 +41,7 @@ from corvus_server.sessions import imap as imap_session
 from corvus_server.sessions import pop3 as pop3_session
 from corvus_server.sessions import smtp as smtp_session
 from corvus_server.storage.protocols import Store
-from corvus_server.storage.sqlite import open_store
+from corvus_server.storage.sqlite import SQLiteStore
 from corvus_server.transports.limits import ConnectionGate
 from corvus_server.transports.listeners import ListenError, Listeners, Service, bind
 from corvus_server.transports.stream import Shell
@@ -69,7 +69,7 @@ class World:
     """``aresolve`` and ``aresolve_many`` (corvus_auth.lookup); ``None``: the machine's own."""
     token: Callable[[int], bytes] = os.urandom
     """Random octets."""
-    open_store: Callable[..., Store] = open_store
+    open_store: Callable[..., Store] = SQLiteStore
 
 
 def _resolver(config: Config) -> Any:
@@ -441,3 +441,12 @@ def _verify(stored: str, secret: str) -> bool:
     except passwords.PasswordError:
         return False
     return True
+
+
+def open_for_command(config: Config, command: str) -> Store:
+    """The store for a command that found no running server.
+
+    Raises:
+        StoreError: It is in use or cannot be opened; the text says why.
+    """
+    return SQLiteStore(config.data_dir, key_file=config.key_file, command=command)

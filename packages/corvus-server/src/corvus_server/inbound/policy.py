@@ -75,7 +75,8 @@ def decide(
         )
     if _status(dmarc) == "permerror" and wanted in ("reject", "quarantine"):
         decision = Decision.REJECT if wanted == "reject" else Decision.JUNK
-        return Ruling(decision, "author-unclear", str(getattr(dmarc, "reason", "")))
+        reason = str(getattr(dmarc, "reason", "")) or "its From field names no single author"
+        return Ruling(decision, "author-unclear", reason)
     if wanted == "reject":
         broken = [r for r in (spf, *dkim) if _status(r) == "temperror"]
         if broken and not vouched:
