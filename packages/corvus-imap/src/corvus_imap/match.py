@@ -14,6 +14,7 @@ media types other than TEXT and MESSAGE from consideration in SEARCH matching".
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -131,7 +132,7 @@ class MessageText:
             # The header of a message inside is body of the message around it; "MIME header fields"
             # of a part count for TEXT alone (RFC 9051 §6.4.4).
             if header or is_message:
-                yield casemap("\n".join([f"{name}: {text}" for name, text in part.headers.items()]))
+                yield _header_text(part)
             if part.type == "text" or (part.is_multipart and not part.children):
                 yield casemap(part.content_text())
             inside = part.message
@@ -141,6 +142,18 @@ class MessageText:
         value = self.part.field(b"date")
         moment = None if value is None else parse_date(value)
         return None if moment is None else moment.date()
+
+
+_FOLD: Final = re.compile(rb"\r?\n(?=[ \t])")
+
+
+def _header_text(part: Part) -> str:
+    """All fields of *part*, decoded and collated, one on a line."""
+    octets = part.header_octets
+    if octets.isascii() and b"=?" not in octets:
+        # Nothing to decode, in most mail: unfolded in one go.
+        return casemap(_FOLD.sub(b"", octets).decode("ascii"))
+    return casemap("\n".join([f"{name}: {text}" for name, text in part.headers.items()]))
 
 
 #: A prepared key.
