@@ -498,6 +498,14 @@ def test_a_maildrop_that_cannot_be_changes_nothing(
     assert conn.state is State.TRANSACTION
 
 
+def test_what_capa_cannot_announce_is_your_mistake(conn: ServerConnection) -> None:
+    say(conn, b"USER a\r\nPASS b\r\n")
+    for wrong in ({"expire": -1}, {"login_delay": -1}, {"expire": 10**18}, {"expire": "1\r\n+OK"}):
+        with pytest.raises(LocalProtocolError):
+            conn.open(sizes=[], uids=[], **wrong)
+    assert conn.next_event() is PAUSED
+
+
 def test_a_text_that_cannot_be_sent_leaves_the_answer_owed(conn: ServerConnection) -> None:
     say(conn, b"USER a\r\nPASS b\r\n")
     with pytest.raises(LocalProtocolError):

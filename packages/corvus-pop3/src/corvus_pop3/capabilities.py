@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, final
+from typing import Literal, TypeAlias, final
 
 from corvus_pop3.languages import ENGLISH, Language
 
@@ -19,6 +19,22 @@ _MECHANISM = re.compile(r"[A-Z0-9_-]{1,20}")
 _PARAMETERS = re.compile(r"[!-~]+(?: [!-~]+)*")
 #   gchar      = %x21-3B / %x3D-7F                  ; a "<" would begin a timestamp
 _GREETING = re.compile(r"[ -;=-~]{0,200}")
+
+
+#: Days of retention; ``NEVER`` are they deleted by the server (RFC 2449 §6.7).
+Expire: TypeAlias = int | Literal["NEVER"]
+
+
+def check_announced(expire: Expire | None, login_delay: int | None) -> None:
+    """
+    Let pass what CAPA can announce.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    for value in (expire, login_delay):
+        if value is not None and value != "NEVER" and not 0 <= int(value) < 10**18:
+            raise ValueError(f"not a number of days or seconds: {value!r}")
 
 
 @final
@@ -55,7 +71,7 @@ class Policy:
     languages: tuple[Language, ...] = (ENGLISH,)
     """For LANG, the preferred one first; until it is used the engine speaks English."""
 
-    expire: int | Literal["NEVER"] | None = None
+    expire: Expire | None = None
     """Days a message is kept at least; 0 means that RETR may imply DELE (RFC 2449 §6.7)."""
 
     expire_varies: bool = False
@@ -82,9 +98,7 @@ class Policy:
             len(self.implementation) > 200 or not _PARAMETERS.fullmatch(self.implementation)
         ):
             raise ValueError(f"not parameters of a capability: {self.implementation!r}")
-        for number in (self.expire, self.login_delay):
-            if isinstance(number, int) and number < 0:
-                raise ValueError(f"negative: {number}")
+        check_announced(self.expire, self.login_delay)
 
 
 @final
@@ -140,7 +154,7 @@ def offer(
     login: bool,
     stls: bool,
     transaction: bool,
-    expire: int | Literal["NEVER"] | None,
+    expire: Expire | None,
     login_delay: int | None,
 ) -> Capabilities:
     """

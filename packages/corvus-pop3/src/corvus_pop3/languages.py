@@ -99,8 +99,8 @@ class Language:
     def __post_init__(self) -> None:
         if not _TAG.fullmatch(self.tag):
             raise ValueError(f"not a language tag: {self.tag!r}")
-        if not one_line(self.name):
-            raise ValueError("the name of a language is one line")
+        if not one_line(self.name) or len(self.name.encode()) > 400:
+            raise ValueError("the name of a language is one short line")
         for text, translation in self.texts.items():
             try:
                 filled = translation.format(**_FILLING)

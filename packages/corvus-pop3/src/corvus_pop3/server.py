@@ -11,15 +11,15 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import ClassVar, Literal, final
+from typing import ClassVar, final
 
-from corvus_pop3._connection import Connection
 from corvus_pop3._maildrop import Maildrop
 from corvus_pop3._multiline import MessageWriter
+from corvus_pop3._speaker import Speaker
 from corvus_pop3._state import ACCEPTED, REFUSED, State
-from corvus_pop3.capabilities import Policy, offer
+from corvus_pop3.capabilities import Expire, Policy, check_announced, offer
 from corvus_pop3.commands import BadCommand, Verb, from_base64, parse_command
-from corvus_pop3.errors import LocalProtocolError, RemoteProtocolError
+from corvus_pop3.errors import LocalProtocolError
 from corvus_pop3.events import (
     NEED_DATA,
     PAUSED,
@@ -47,7 +47,7 @@ from corvus_pop3.events import (
     Utf8Enabled,
     Wait,
 )
-from corvus_pop3.languages import ENGLISH, Language, Text, choose_language
+from corvus_pop3.languages import Text, choose_language
 from corvus_pop3.limits import Limits
 from corvus_pop3.responses import TEXT_OF_CODE, ResponseCode, format_response
 from corvus_pop3.values import TLSInfo, is_timestamp
@@ -63,7 +63,7 @@ _LOGIN_VERBS = frozenset({V.USER, V.PASS, V.APOP, V.AUTH})
 
 
 @final
-class ServerConnection(Connection):
+class ServerConnection(Speaker):
     """
     One POP3 session seen from the server; moves no octets itself.
 
@@ -93,9 +93,6 @@ class ServerConnection(Connection):
         self.policy = policy
         self._owed: _Owed | None = None
         self._user: str | None = None
-        self._utf8 = False
-        self._language: Language | None = None
-        self._rejected = 0
         self._failed_logins = 0
         self._maildrop = Maildrop()
         self._expire = policy.expire
@@ -180,7 +177,7 @@ class ServerConnection(Connection):
         sizes: Sequence[int],
         uids: Sequence[str],
         text: str | None = None,
-        expire: int | Literal["NEVER"] | None = None,
+        expire: Expire | None = None,
         login_delay: int | None = None,
     ) -> None:
         """
@@ -199,6 +196,10 @@ class ServerConnection(Connection):
         """
         if not isinstance(self._owed, _CREDENTIALS):
             raise LocalProtocolError(f"open() does not answer {self._owed}")
+        try:
+            check_announced(expire, login_delay)
+        except ValueError as error:
+            raise LocalProtocolError(str(error)) from None
         maildrop = Maildrop(sizes, uids)
         reply = self._format(
             True, Text.MAILDROP, text, count=maildrop.count, octets=maildrop.octets
@@ -317,83 +318,11 @@ class ServerConnection(Connection):
     # What may be looked at.
 
     @property
-    def utf8(self) -> bool:
-        """
-        Whether the client gave UTF8.
-
-        If not, "character strings outside the ASCII repertoire MUST NOT be sent to the client as
-        is": a message with such a header wants a surrogate, or ``reject(code=ResponseCode.UTF8)``
-        (:rfc:`6856#section-2.1`).
-        """
-        return self._utf8
-
-    @property
-    def language(self) -> Language:
-        """The language of texts for people."""
-        return self._language or ENGLISH
-
-    @property
     def deleted(self) -> frozenset[int]:
         """Numbers of the messages marked as deleted."""
         return frozenset(self._maildrop.deleted)
 
-    # Private: lines, replies, state.
-
-    def _enter(self, state: State) -> None:
-        # An answer that is given after close() is legal and changes nothing any more.
-        if self._state is not S.CLOSED:
-            self._state = state
-
-    def _queue(self, octets: bytes) -> None:
-        if octets and self._state is not S.CLOSED:
-            self._out.append(octets)
-
-    def _goodbye(self, reply: bytes) -> None:
-        self._queue(reply)
-        self._state = S.CLOSED
-
-    def _format(
-        self,
-        ok: bool,
-        usual: Text,
-        text: str | None = None,
-        code: ResponseCode | None = None,
-        /,
-        **filling: int,
-    ) -> bytes:
-        if text is None:
-            text = self.language.say(usual, **filling)
-        # "This, and subsequent protocol-level human-readable text, is encoded in the UTF-8 charset"
-        # (RFC 6856 §3.2); before LANG and UTF8 all of it is ASCII.
-        utf8 = self._utf8 or self._language is not None
-        return format_response(ok, text, code=code, utf8=utf8)
-
-    def _ok(self, usual: Text, **filling: int) -> None:
-        self._queue(self._format(True, usual, **filling))
-
-    def _take_line(self) -> bytes | None:
-        long = self._state is S.SASL or self._buffer.starts_with(b"AUTH ")
-        try:
-            return self._buffer.take_line(
-                self.limits.auth_line if long else self.limits.command_line
-            )
-        except RemoteProtocolError as error:
-            raise self._fatal(Text.LINE_TOO_LONG, str(error)) from None
-
-    def _fatal(self, text: Text, reason: str) -> RemoteProtocolError:
-        reply = self._format(False, text)
-        self._buffer.clear()
-        self._goodbye(reply)
-        return RemoteProtocolError(reason, reply=reply)
-
-    def _refuse(self, text: Text, **filling: int) -> bytes:
-        self._rejected += 1
-        if self._rejected >= self.limits.rejected_commands:
-            raise self._fatal(Text.TOO_MANY_ERRORS, f"{self._rejected} refused commands in a row")
-        reply = self._format(False, text, **filling)
-        self._queue(reply)
-        self._enter(REFUSED[self._state])
-        return reply
+    # Private: one line of the client's.
 
     def _response(self, line: bytes) -> Event:
         """A line of a SASL exchange (RFC 5034 §4)."""

@@ -20,7 +20,10 @@ class TLSInfo:
     cipher: str | None = None
     """The cipher suite's name."""
 
-    peer_certificate: bytes | None = None
+    server_name: str | None = None
+    """What the client asked for (SNI)."""
+
+    peer_certificate: bytes | None = field(default=None, repr=False)
     """DER of the certificate the peer proved, for SASL EXTERNAL (RFC 2595 §4)."""
 
     channel_binding: bytes | None = field(default=None, repr=False)
