@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from corvus_message import Part, address_list, parse as parse_message
+from corvus_message import Part, address_list
+from corvus_message import parse as parse_message
 
 _ADDRESS_FIELDS = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc")
 _TEXT_FIELDS = (b"date", b"subject", b"in-reply-to", b"message-id")
