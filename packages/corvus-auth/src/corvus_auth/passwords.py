@@ -17,7 +17,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, final
+from typing import Any, Final, NamedTuple, final
 
 from corvus_auth.sasl.saslprep import PrepError, saslprep
 from corvus_auth.sasl.scram import ITERATIONS, StoredKeys, derive_keys
@@ -58,9 +58,8 @@ class InvalidHash(PasswordError):
     """The stored hash is none, or asks for more than it may."""
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Parameters:
+# Not a dataclass: its __hash__ would look up "hash" in this module, and find ours.
+class Parameters(NamedTuple):
     """The cost of argon2id."""
 
     time_cost: int
@@ -193,7 +192,7 @@ def dummy_hash(parameters: Parameters = DEFAULT) -> str:
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class AppPassword:
     """A password for one program.  Show `secret` once; store the rest."""
 
@@ -304,8 +303,9 @@ def check_policy(
     words = {word for word in re.split(r"[^a-z0-9]+", user.lower()) if len(word) >= 4}
     if any(word in lower for word in words - {"mail", "corvus", "example", "local"}):
         problems.append("It contains your own name or address.")
-    bare = re.sub(r"[^a-z]", "", lower.translate(_LEET))
-    if len(set(text)) < 5 or bare in _WORST or _is_row(lower):
+    # "password2026!" and "P@ssw0rd" are "password".
+    bare = {re.sub(r"[^a-z]", "", word) for word in (lower, lower.translate(_LEET))}
+    if len(set(text)) < 5 or bare & _WORST or _is_row(lower):
         problems.append("It is one of the first that anybody would try.")
     return tuple(problems)
 
