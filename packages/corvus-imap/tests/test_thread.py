@@ -189,3 +189,77 @@ def test_every_message_stands_in_one_thread(messages: list[ThreadFacts]) -> None
             found += [] if node.number is None else [node.number]
             todo += node.children
         assert sorted(found) == [facts.number for facts in messages]
+
+
+# By example.
+
+
+def test_message_ids_differ_by_more_than_their_quotes() -> None:
+    """The two spellings of RFC 5256 §3: "MUST be interpreted as being the same Message ID"."""
+    first = ThreadFacts.of(b'Message-ID: <"01KF8JCEOCBS0045PS"@xxx.yyy.com>\r\n\r\n', 1, 1.0)
+    answer = ThreadFacts.of(
+        b"In-Reply-To: <01KF8JCEOCBS0045PS@xxx.yyy.com> of Friday\r\n\r\n", 2, 2.0
+    )
+    assert told(references([first, answer])) == "(1 2)"
+
+
+def test_facts_of_a_message_without_a_date_have_that_of_its_arrival() -> None:
+    assert ThreadFacts.of(b"Subject: Fwd: x\r\n\r\n", 3, 7.0) == ThreadFacts(3, 7.0, "x", True)
+
+
+def test_siblings_whose_parent_is_missing_stand_together() -> None:
+    lost = [message(3, 1, "a", "gone"), message(5, 2, "b", "gone")]
+    assert told(references(lost)) == "((3)(5))"
+    # "unless there is only one child": a dummy with one is no thread of its own.
+    assert told(references(lost[:1])) == "(3)"
+
+
+def test_a_chain_of_missing_messages_leaves_no_trace() -> None:
+    assert told(references([message(1, 1, "a", "x y z"), message(2, 2, "b", "a q r")])) == "(1 2)"
+
+
+def test_truncated_references_are_corrected_by_the_message_itself() -> None:
+    """RFC 5256 §3 (1.B): its own last reference is its parent, whatever others made of it."""
+    box = [
+        message(1, 1, "a"),
+        message(2, 2, "b", "a"),
+        message(3, 3, "d", "a c"),
+        message(4, 4, "c", "b"),
+    ]
+    assert told(references(box)) == "(1 2 4 3)"
+
+
+def test_a_duplicate_message_id_counts_for_the_first_message_alone() -> None:
+    box = [message(1, 2, "a"), message(2, 1, "a"), message(3, 3, "b", "a")]
+    assert told(references(box)) == "(2)(1 3)"
+
+
+def test_no_reference_makes_a_loop() -> None:
+    assert told(references([message(1, 1, "a", "b"), message(2, 2, "b", "a")])) == "(2 1)"
+    assert told(references([message(1, 1, "a", "a")])) == "(1)"
+
+
+def test_threads_of_one_subject_are_joined() -> None:
+    """RFC 5256 §3 (5.C), its four cases."""
+    one, two = message(1, 1, "a", "", "x"), message(2, 2, "b", "", "X")
+    answer = message(3, 3, "c", "", "x", is_reply=True)
+    assert told(references([one, answer])) == "(1 3)"
+    assert told(references([one, two])) == "((1)(2))"
+    assert told(references([one, two, answer])) == "((1)(2)(3))"
+    lost = [message(n, n, f"l{n}", "gone", "x") for n in (4, 5)]
+    assert told(references([one, *lost])) == "((1)(4)(5))"
+    more = [message(n, n, f"l{n}", "away", "x") for n in (6, 7)]
+    assert told(references([*lost, *more])) == "((4)(5)(6)(7))"
+    assert told(references([message(1, 1, "a"), message(2, 2, "b")])) == "(1)(2)"
+
+
+def test_ordered_by_subject_there_are_no_grandchildren() -> None:
+    box = [
+        message(1, 5, subject="b"),
+        message(2, 1, subject="B"),
+        message(3, 9, subject="b"),
+        message(4, 3),
+    ]
+    assert told(orderedsubject(box)) == "(2 (1)(3))(4)"
+    assert told(orderedsubject(box[:2])) == "(2 1)"
+    assert told(orderedsubject([])) == ""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, Protocol, assert_never, final
@@ -365,32 +365,30 @@ def _in_header(name: str, wanted: str) -> _Test:
     return lambda facts, text: any(needle in value for value in text.header(name))
 
 
+#: How the day of a key is compared with that of a message.
+_RELATIONS: Final[Mapping[Relation, Callable[[date], Callable[[date], bool]]]] = {
+    Relation.BEFORE: lambda day: day.__gt__,
+    Relation.ON: lambda day: day.__eq__,
+    Relation.SINCE: lambda day: day.__le__,
+}
+
+
 def _date(key: DateKey) -> _Test:
     """A date "disregarding time and timezone": as it is written, not as it would be in UTC."""
-    day = key.day
-    compare: Callable[[date], bool]
-    match key.relation:
-        case Relation.BEFORE:
-            compare = day.__gt__
-        case Relation.ON:
-            compare = day.__eq__
-        case Relation.SINCE:
-            compare = day.__le__
-    match key.field:
-        case DateField.INTERNAL:
-            return lambda facts, text: compare(facts.internal_date.date())
-        case DateField.SAVED:
-            # "When the underlying storage of a mailbox does not support the save date attribute,
-            # the SAVEDBEFORE, SAVEDON, and SAVEDSINCE search keys MUST use the internal date
-            # attribute instead" (RFC 8514 §4.3).
-            return lambda facts, text: compare((facts.save_date or facts.internal_date).date())
-        case DateField.SENT:
+    compare = _RELATIONS[key.relation](key.day)
+    if key.field is DateField.INTERNAL:
+        return lambda facts, text: compare(facts.internal_date.date())
+    if key.field is DateField.SAVED:
+        # "When the underlying storage of a mailbox does not support the save date attribute, the
+        # SAVEDBEFORE, SAVEDON, and SAVEDSINCE search keys MUST use the internal date attribute
+        # instead" (RFC 8514 §4.3).
+        return lambda facts, text: compare((facts.save_date or facts.internal_date).date())
 
-            def sent(facts: MessageFacts, text: SearchableText) -> bool:
-                told = facts.sent_date or text.sent_date()
-                return told is not None and compare(told)
+    def sent(facts: MessageFacts, text: SearchableText) -> bool:
+        told = facts.sent_date or text.sent_date()
+        return told is not None and compare(told)
 
-            return sent
+    return sent
 
 
 def _numbered(messages: MessageSet, view: MailboxView | None) -> _Test:

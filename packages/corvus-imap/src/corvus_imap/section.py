@@ -242,11 +242,8 @@ def _crlf(pieces: Iterator[bytes]) -> Iterator[bytes]:
                 yield piece[:1]
                 piece = piece[1:]
             piece = _BARE_LF.sub(b"\r\n", piece)
-        if piece:
-            yield piece
-            after_cr = piece[-1] == 13
-        else:
-            after_cr = False
+        yield piece
+        after_cr = piece.endswith(b"\r")
 
 
 def binary_size(message: Message, path: tuple[int, ...]) -> int | None:
