@@ -1,0 +1,224 @@
+"""Where mail for a domain goes: MX, address literals, smarthosts (RFC 5321 §5.1, RFC 7505).
+
+`route` is a generator of look-ups, so it runs from a dictionary in tests.  What it returns explains
+itself: the answers it rests on go into the record of the attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, Final, final
+
+from corvus_auth.lookup import Answer, Lookup
+
+#: Hosts that are tried: a domain with a hundred MX records wants to be tried two hundred times.
+MAX_HOSTS: Final = 10
+#: Addresses of one host that are tried.
+MAX_ADDRESSES: Final = 8
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One host that takes the mail, with its addresses in the order to try."""
+
+    host: str
+    preference: int
+    addresses: tuple[str, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Where to go, or why there is nowhere to go."""
+
+    domain: str
+    hops: tuple[Hop, ...] = ()
+    code: int = 0
+    """0 where there are hops; else the reply that this amounts to, such as 550 or 451."""
+    enhanced: str = ""
+    reason: str = ""
+    """In words: why there is no hop, or how the hops were found."""
+    evidence: tuple[dict[str, Any], ...] = field(default=())
+    """The DNS answers used, JSON-safe."""
+
+    @property
+    def temporary(self) -> bool:
+        return self.code // 100 == 4
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "domain": self.domain,
+            "hops": [
+                {"host": h.host, "preference": h.preference, "addresses": list(h.addresses)}
+                for h in self.hops
+            ],
+            "reason": self.reason,
+            "answers": list(self.evidence),
+        }
+
+
+def route(
+    domain: str,
+    *,
+    own_names: Sequence[str],
+    own_addresses: Sequence[str] = (),
+    allow_loopback: bool = False,
+    shuffle: Callable[[list[Any]], object] = lambda hosts: None,
+) -> Generator[Any, Any, Route]:
+    """
+    Find the hosts that take mail for *domain*.
+
+    Args:
+        domain: As A-labels, or an address literal such as ``[192.0.2.1]``.
+        own_names: Our host names, lower case: mail is never sent to ourselves.
+        own_addresses: Our addresses.
+        allow_loopback: Whether a host in 127.0.0.0/8 or ::1 may be one.
+        shuffle: Mixes hosts of equal preference: "the sender-SMTP MUST randomize them to spread
+            the load".
+
+    Returns:
+        A `Route`; trouble in DNS is one with a temporary code.
+    """
+    evidence: list[dict[str, Any]] = []
+    literal = _literal(domain)
+    if literal is not None:
+        usable = _usable([str(literal)], own_addresses, allow_loopback)
+        if not usable:
+            return _nowhere(
+                domain, 550, "5.4.4", "the address is not one that mail is sent to", evidence
+            )
+        return Route(
+            domain=domain,
+            hops=(Hop(host=domain, preference=0, addresses=tuple(usable)),),
+            reason="the recipient names an address",
+        )
+    answer = yield Lookup(domain, "MX")
+    evidence.append(_shown(domain, "MX", answer))
+    if answer.status in ("timeout", "servfail"):
+        return _nowhere(domain, 451, "4.4.3", "the MX records could not be looked up", evidence)
+    if answer.status == "nxdomain":
+        return _nowhere(domain, 550, "5.1.2", f"the domain {domain} does not exist", evidence)
+    records = [(int(p), str(h).rstrip(".").lower()) for p, h in answer.records]
+    if records == [(0, "")] or (len(records) == 1 and not records[0][1]):
+        # RFC 7505 §3: "a domain [that] advertises a null MX ... does not accept email".
+        return _nowhere(domain, 556, "5.1.10", f"{domain} says that it takes no mail", evidence)
+    reason = "by its MX records"
+    if not records:
+        # "If an empty list of MXs is returned, the address is treated as if it was associated with
+        # an implicit MX RR, with a preference of 0, pointing to that host."
+        records, reason = [(0, domain)], "it has no MX record: the domain itself is tried"
+    records = [(preference, host) for preference, host in records if host]
+    mine = [preference for preference, host in records if host in own_names]
+    if mine:
+        # "...it MUST sort out any hosts of the same or a worse preference": else two of us would
+        # send a mail to and fro.
+        records = [(p, h) for p, h in records if p < min(mine) and h not in own_names]
+        if not records:
+            return _nowhere(
+                domain,
+                550,
+                "5.4.6",
+                f"the MX records of {domain} lead back to this server",
+                evidence,
+            )
+    records = _ordered(records, shuffle)[:MAX_HOSTS]
+    lookups = tuple(Lookup(host, kind) for _, host in records for kind in ("AAAA", "A"))
+    answers = yield lookups
+    hops: list[Hop] = []
+    failed = refused = False
+    for index, (preference, host) in enumerate(records):
+        found: list[str] = []
+        for lookup, each in zip(
+            lookups[2 * index :], answers[2 * index : 2 * index + 2], strict=False
+        ):
+            evidence.append(_shown(lookup.name, lookup.rdtype, each))
+            failed = failed or each.status in ("timeout", "servfail")
+            found += [str(record) for record in each.records]
+        usable = _usable(found, own_addresses, allow_loopback)
+        refused = refused or (bool(found) and not usable)
+        if usable:
+            hops.append(Hop(host=host, preference=preference, addresses=tuple(usable)))
+    if hops:
+        return Route(domain=domain, hops=tuple(hops), reason=reason, evidence=tuple(evidence))
+    if failed:
+        return _nowhere(
+            domain, 451, "4.4.3", "the addresses of its hosts could not be looked up", evidence
+        )
+    if refused:
+        return _nowhere(
+            domain,
+            550,
+            "5.4.4",
+            f"the hosts of {domain} have addresses that mail is not sent to",
+            evidence,
+        )
+    return _nowhere(domain, 550, "5.1.2", f"no host of {domain} has an address", evidence)
+
+
+def _ordered(
+    records: Sequence[tuple[int, str]], shuffle: Callable[[list[Any]], object]
+) -> list[tuple[int, str]]:
+    """By preference, equals mixed, each host once."""
+    found: list[tuple[int, str]] = []
+    seen: set[str] = set()
+    for preference in sorted({preference for preference, _ in records}):
+        equals = [record for record in records if record[0] == preference]
+        shuffle(equals)
+        for record in equals:
+            if record[1] not in seen:
+                seen.add(record[1])
+                found.append(record)
+    return found
+
+
+def _usable(addresses: Sequence[str], own: Sequence[str], allow_loopback: bool) -> list[str]:
+    """The addresses that mail may be sent to, in order, a few of each family."""
+    found: list[str] = []
+    for text in dict.fromkeys(addresses):
+        try:
+            address = ip_address(text)
+        except ValueError:
+            continue
+        if address.is_unspecified or address.is_multicast or text in own:
+            continue
+        if _loopback(address) and not allow_loopback:
+            continue
+        found.append(text)
+    return found[:MAX_ADDRESSES]
+
+
+def _loopback(address: IPv4Address | IPv6Address) -> bool:
+    mapped = getattr(address, "ipv4_mapped", None)
+    return address.is_loopback or (mapped is not None and mapped.is_loopback)
+
+
+def _literal(domain: str) -> IPv4Address | IPv6Address | None:
+    """The address of a literal: ``[192.0.2.1]``, ``[IPv6:2001:db8::1]`` (RFC 5321 §4.1.3)."""
+    if not (domain.startswith("[") and domain.endswith("]")):
+        return None
+    text = domain[1:-1]
+    try:
+        return ip_address(text[5:] if text[:5].lower() == "ipv6:" else text)
+    except ValueError:
+        return None
+
+
+def _shown(name: str, rdtype: str, answer: Answer) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": rdtype,
+        "status": answer.status,
+        "records": [list(r) if isinstance(r, tuple) else str(r) for r in answer.records[:20]],
+        "secure": answer.secure,
+    }
+
+
+def _nowhere(
+    domain: str, code: int, enhanced: str, reason: str, evidence: list[dict[str, Any]]
+) -> Route:
+    return Route(
+        domain=domain, code=code, enhanced=enhanced, reason=reason, evidence=tuple(evidence)
+    )
