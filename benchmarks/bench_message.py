@@ -28,7 +28,7 @@ import message_adapter
 
 ENVELOPE = ("date", "subject", "in-reply-to", "message-id")
 ADDRESSES = ("from", "sender", "reply-to", "to", "cc", "bcc")
-WORDS = [
+WORDS = ["the", "quarterly", "report", "and", "new", "schedule", "for", "review", "of", "this", "project"]
     "the",
     "quarterly",
     "report",

@@ -77,16 +77,12 @@ def strip_comments(value: bytes) -> bytes:
 
 def parse_params(value: bytes) -> RawParams:
     """The parameters behind the first ";" of *value*, as they stand."""
-    params: list[tuple[bytes, bytes]] = []
-    for name, quoted, bare in _PARAM.findall(value):
-        if not quoted:
-            quoted = bare.strip(_EDGES)
-        elif b"\\" in quoted:
-            quoted = _ESCAPED.sub(rb"\1", quoted)
-        if b"\n" in quoted:
-            quoted = quoted.replace(b"\r\n", b"").replace(b"\n", b"")
-        params.append((name, quoted))
-    return tuple(params)
+    if b"\n" in value:
+        value = value.replace(b"\r\n", b"").replace(b"\n", b"")
+    found = _PARAM.findall(value)
+    if b"\\" in value:
+        found = [(name, _ESCAPED.sub(rb"\1", quoted), bare) for name, quoted, bare in found]
+    return tuple([(name, quoted or bare.strip(_EDGES)) for name, quoted, bare in found])
 
 
 def _extended(octets: bytes, charset: str | None) -> str:

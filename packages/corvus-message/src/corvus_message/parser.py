@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from corvus_message.header import FIELD, unfold
+from corvus_message.header import FIELD, scan_fields, unfold
 from corvus_message.limits import Defect, Limits
 from corvus_message.params import (
     MESSAGE_RFC822,
@@ -60,6 +60,10 @@ def parse(raw: bytes | bytearray | memoryview, *, limits: Limits = _DEFAULT_LIMI
         if isinstance(whole, bytes) and raw.nbytes == len(whole) and raw == whole:
             return _Parser(whole, limits).run()
     return _Parser(bytes(raw), limits).run()
+
+
+def _is_repeated(name: bytes, matches: list[re.Match[bytes]]) -> bool:
+    return [match[1].lower() for match in matches].count(name) > 1
 
 
 class _Parser:
@@ -177,27 +181,22 @@ class _Parser:
         """Read the header at *start*; the part goes to *end*."""
         raw = self.raw
         self.parts_left -= 1
-        matches: list[re.Match[bytes]] = []
         defects: tuple[Defect, ...] = ()
         position = start
         if start == 0 and raw.startswith((b"From ", b">From ")):
             # Not a field, and "From:" it is not: what mbox puts between messages.
             line_end = raw.find(b"\n")
             first = FIELD.match(raw)
-            if line_end > 0 and first is not None and first[1] is None:
+            if line_end > 0 and first is None:
                 position = line_end + 1
                 defects = (Defect.MBOX_LINE,)
-        limits = self.limits
-        stop = position + limits.header_octets
+        stop = position + self.limits.header_octets
         if stop >= end:
             stop = end
-        budget = min(limits.header_fields, self.fields_left)
-        for match in FIELD.finditer(raw, position, stop):
-            if match[1] is None:
-                break
-            matches.append(match)
-            if len(matches) > budget:
-                break
+        budget = self.limits.header_fields
+        if budget > self.fields_left:
+            budget = self.fields_left
+        matches = scan_fields(raw, position, stop, budget + 1)
         if matches:
             position = matches[-1].end()
         if len(matches) > budget:
@@ -221,9 +220,8 @@ class _Parser:
             if position < end:
                 defects += (Defect.MISSING_SEPARATOR,)
         self.fields_left -= len(matches)
-        names = [match[1].lower() for match in matches]
         # Backwards, so that the first field of a name is the one that stays.
-        index = dict(zip(reversed(names), reversed(matches), strict=True))
+        index = {match[1].lower(): match for match in matches[::-1]}
         content_type = default
         field = index.get(b"content-type")
         if field is not None:
@@ -234,7 +232,7 @@ class _Parser:
             else:
                 content_type = TEXT_PLAIN
                 defects += (Defect.INVALID_CONTENT_TYPE,)
-            if names.count(b"content-type") > 1:
+            if len(index) < len(matches) and _is_repeated(b"content-type", matches):
                 defects += (Defect.DUPLICATE_CONTENT_TYPE,)
         return Part(raw, start, min(body_start, end), end, matches, index, content_type, defects)
 

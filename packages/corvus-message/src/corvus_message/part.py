@@ -15,6 +15,10 @@ from corvus_message.params import ContentType, ParameterValue, parse_disposition
 from corvus_message.transfer import decode_transfer, transfer_decoder
 from corvus_message.words import decode_words
 
+#: The encodings (RFC 2045 §6.1) as nearly everybody spells them.
+_ENCODINGS: Final = {
+    name.encode(): name for name in ("7bit", "8bit", "binary", "base64", "quoted-printable")
+}
 #: The octets decoded at a time by `Part.chunks`.
 _CHUNK: Final = 65_536
 
@@ -177,7 +181,12 @@ class Part:
         read the same ten fields of every message.
         """
         match = self._index.get(name)
-        return None if match is None else unfold(match[2])
+        if match is None:
+            return None
+        value = match[2]  # `unfold`, without the call
+        if b"\n" in value:
+            value = value.replace(b"\r\n", b"").replace(b"\n", b"")
+        return value.strip(b" \t\r\n")
 
     def fields(self, name: bytes) -> list[bytes]:
         """The values of all fields of that name (lower case), like `field`."""
@@ -218,6 +227,9 @@ class Part:
         value = self.field(b"content-transfer-encoding")
         if not value:
             return "7bit"
+        known = _ENCODINGS.get(value)
+        if known is not None:
+            return known
         # "base64 (a comment)", "base64;" and "'base64'" have been seen.
         word = strip_comments(value).strip(b" \t;'\"")
         return word.decode("latin-1").lower() or "7bit"
