@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -218,9 +219,19 @@ def test_a_message_arrives_as_it_was_stored_but_for_its_line_ends(
         got += body
     assert reader.done
     assert len(got) == pop3.wire_size(cut(message, out)) == pop3.wire_size([message])
-    assert got.replace(b"\r\n", b"\n").rstrip(b"\n") == message.replace(b"\r\n", b"\n").rstrip(
-        b"\n"
-    ).removesuffix(b"\r" if message.endswith(b"\r") else b"")
+    assert got == repaired(message)
+
+
+def repaired(message: bytes) -> bytes:
+    """CRLF at each line's end, read one octet at a time."""
+    out = bytearray()
+    for octet in message:
+        if octet == 10 and not out.endswith(b"\r"):
+            out += b"\r"
+        out.append(octet)
+    if out and not out.endswith(b"\n"):
+        out += b"\n" if out.endswith(b"\r") else b"\r\n"
+    return bytes(out)
 
 
 @given(hostile_octets, cuts, st.integers(0, 5))
@@ -231,3 +242,44 @@ def test_top_is_a_beginning_of_retr(message: bytes, places: list[int], lines: in
     assert got.endswith(b".\r\n")
     assert retr.startswith(got[:-3])
     assert top.done or got == retr
+
+
+#: What a careless caller may do to a server at any moment.
+steps = st.sampled_from(
+    [
+        lambda conn: conn.next_event(),
+        lambda conn: conn.open(sizes=[5, 6], uids=["a", "b"]),
+        lambda conn: conn.accept(),
+        lambda conn: conn.accept("bye"),
+        lambda conn: conn.reject(),
+        lambda conn: conn.reject("no\r\n", code=pop3.ResponseCode.AUTH),
+        lambda conn: conn.challenge(b"x"),
+        lambda conn: conn.chunk(b".\n"),
+        lambda conn: conn.end(),
+        lambda conn: conn.close("why"),
+        lambda conn: conn.start_tls(TLSInfo()),
+        lambda conn: conn.receive_eof(),
+    ]
+)
+says = commands.map(lambda line: lambda conn: conn.receive_data(line + b"\r\n"))
+
+
+@given(st.lists(says | steps, max_size=40))
+def test_no_order_of_calls_makes_anything_else_escape_a_server(
+    calls: list[Callable[[ServerConnection], object]],
+) -> None:
+    conn = server()
+    deleted: frozenset[int] = frozenset()
+    for call in calls:
+        before = conn.state
+        try:
+            event = call(conn)
+        except ProtocolError:
+            event = None
+        if isinstance(event, pop3.QuitRequested):
+            assert before is pop3.State.TRANSACTION
+            assert frozenset(event.delete) == deleted
+        if before is pop3.State.CLOSED:
+            assert conn.state is pop3.State.CLOSED
+        deleted = conn.deleted
+        assert not conn.closing or conn.timeout is None

@@ -83,14 +83,20 @@ def test_a_refused_stls_leaves_what_is_behind_it_alone() -> None:
 
 
 def test_nothing_said_in_clear_is_remembered_behind_tls() -> None:
-    conn = ServerConnection(Policy(stls=True), timestamp="<1@x.example>")
-    say(conn, b"LANG en\r\n")
+    german = pop3.Language("de", "Deutsch")
+    policy = Policy(require_tls=False, stls=True, languages=(german,))
+    conn = ServerConnection(policy, timestamp="<1@x.example>")
+    assert b"<1@x.example>" in conn.data_to_send()
+    say(conn, b"LANG de\r\n")
+    assert conn.language is german
+    say(conn, b"USER alice\r\n")
     say(conn, b"STLS\r\n")
     conn.accept()
     conn.start_tls(TLSInfo())
-    conn.data_to_send()
+    assert conn.language is pop3.ENGLISH
     digest = pop3.apop_digest("<1@x.example>", "s").encode()
     assert isinstance(say(conn, b"APOP a " + digest + b"\r\n"), pop3.CommandRejected)
+    assert isinstance(say(conn, b"PASS secret\r\n"), pop3.CommandRejected)
     assert conn.state is State.AUTHORIZATION
 
 
