@@ -28,22 +28,7 @@ import message_adapter
 
 ENVELOPE = ("date", "subject", "in-reply-to", "message-id")
 ADDRESSES = ("from", "sender", "reply-to", "to", "cc", "bcc")
-WORDS = ["the", "quarterly", "report", "and", "new", "schedule", "for", "review", "of", "this", "project"]
-    "the",
-    "quarterly",
-    "report",
-    "and",
-    "the",
-    "new",
-    "schedule",
-    "for",
-    "review",
-    "of",
-    "this",
-    "project",
-    "with",
-    "regards",
-]
+WORDS = ["the", "quarterly", "report", "and", "new", "schedule", "for", "review", "of", "this"]
 
 
 def encoded(octets: bytes) -> bytes:
