@@ -30,7 +30,7 @@ class Limits:
     """Commands in a row that were refused by the engine itself: somebody is not speaking POP3."""
 
     listing_slice: int = 1000
-    """Lines of LIST or UIDL that are queued at once, 70 KB at most; the rest follows with
+    """Lines of LIST or UIDL that are queued at once, 82 KB at most; the rest follows with
     `ListingContinued`, so that neither memory nor a neighbour suffers."""
 
     response_line: int = 2048

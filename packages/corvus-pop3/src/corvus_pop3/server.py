@@ -342,7 +342,7 @@ class ServerConnection(Speaker):
             if verb not in ACCEPTED[self._state]:
                 raise BadCommand(Text.WRONG_STATE)
             if verb in _LOGIN_VERBS and not self._login_possible:
-                # Row by row the same for a user who exists and one who does not.
+                # Refused before a name is looked at, and before PASS could follow it in clear.
                 raise BadCommand(Text.TLS_FIRST)
             event = self._OBEY[verb](self, *arguments)
         except BadCommand as bad:
