@@ -11,18 +11,20 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeVar
 
 from corvus_imap.envelope import Message, parsed
+from corvus_imap.outline import ENCODINGS, Outline
 from corvus_imap.types.fetch import Partial, Section, SectionText
-from corvus_message import Part
+from corvus_message import Decoder, Part, transfer_decoder
 
 __all__ = [
     "UnknownEncoding",
     "binary",
     "binary_chunks",
     "binary_size",
+    "decode_chunks",
     "literal",
     "section",
     "section_octets",
@@ -30,13 +32,6 @@ __all__ = [
 ]
 
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
-
-#: What can be undone; the identity encodings among them (RFC 2045 §6.1, and uuencode from before
-#: it).
-_ENCODINGS: Final = frozenset(
-    {"7bit", "8bit", "binary", "base64", "quoted-printable"}
-    | {"x-uuencode", "uuencode", "x-uue", "uue"}
-)
 
 
 class UnknownEncoding(ValueError):
@@ -57,8 +52,12 @@ class _Role(enum.Enum):
     OPAQUE = enum.auto()  # the content of a multipart that could not be divided
 
 
-def _find(message: Message, path: tuple[int, ...]) -> tuple[Part, _Role] | None:
-    part, role = parsed(message), _Role.MESSAGE
+#: A node of either tree: they have the same names for what numbers are about.
+_Node = TypeVar("_Node", Part, Outline)
+
+
+def _find(root: _Node, path: tuple[int, ...]) -> tuple[_Node, _Role] | None:
+    part, role = root, _Role.MESSAGE
     for number in path:
         if role is _Role.PART and part.message is not None:
             part, role = part.message, _Role.MESSAGE
@@ -76,11 +75,16 @@ def _find(message: Message, path: tuple[int, ...]) -> tuple[Part, _Role] | None:
     return part, role
 
 
-def section_range(message: Message, spec: Section) -> range | None:
+def section_range(message: Message | Outline, spec: Section) -> range | None:
     """
     Find the octets that *spec* means in the buffer of *message*, for who sends them from a file.
 
-    Not for HEADER.FIELDS, which is no contiguous stretch.
+    Not for HEADER.FIELDS, which is no contiguous stretch: read that HEADER, and ask
+    `section_octets` for the fields of what was read.
+
+    Args:
+        message: The message, its `corvus_message.Part`, or the `Outline` that was stored of it.
+        spec: What stands between the brackets.
 
     Returns:
         First octet and the one behind the last, or ``None`` if there is no such section; say
@@ -89,7 +93,12 @@ def section_range(message: Message, spec: Section) -> range | None:
     Raises:
         ValueError: HEADER.FIELDS or HEADER.FIELDS.NOT.
     """
-    found = _find(message, spec.part)
+    if isinstance(message, Outline):
+        return _range(_find(message, spec.part), spec)
+    return _range(_find(parsed(message), spec.part), spec)
+
+
+def _range(found: tuple[_Node, _Role] | None, spec: Section) -> range | None:
     if found is None:
         return None
     part, role = found
@@ -109,7 +118,7 @@ def section_range(message: Message, spec: Section) -> range | None:
     raise ValueError("HEADER.FIELDS is no contiguous stretch of the message")
 
 
-def _message_of(part: Part, role: _Role) -> Part | None:
+def _message_of(part: _Node, role: _Role) -> _Node | None:
     """
     The message whose HEADER and TEXT are meant.
 
@@ -217,7 +226,7 @@ def binary_chunks(message: Message, path: tuple[int, ...]) -> Iterator[bytes] | 
     Raises:
         UnknownEncoding: The encoding cannot be undone.
     """
-    found = _find(message, path)
+    found = _find(parsed(message), path)
     if found is None:
         return None
     part, role = found
@@ -227,9 +236,41 @@ def binary_chunks(message: Message, path: tuple[int, ...]) -> Iterator[bytes] | 
         return iter((part.content(),))
     if part.is_multipart or part.message is not None:
         return iter((part.content(),))
-    if part.encoding not in _ENCODINGS:
+    if part.encoding not in ENCODINGS:
         raise UnknownEncoding("this transfer encoding is not known here")
     return _crlf(part.chunks()) if part.type == "text" else part.chunks()
+
+
+def decode_chunks(
+    outline: Outline, path: tuple[int, ...], pieces: Iterable[bytes]
+) -> Iterator[bytes]:
+    """
+    Decode the octets of part *path* as they are read from a file; otherwise `binary_chunks`.
+
+    Args:
+        outline: What was stored of the message.
+        path: A part that is there.
+        pieces: The octets of `section_range`, in order.
+
+    Raises:
+        UnknownEncoding: The encoding cannot be undone; before the first piece is taken.
+    """
+    found = _find(outline, path)
+    if found is None or found[1] is not _Role.PART or found[0].children or found[0].is_multipart:
+        return iter(pieces)
+    part = found[0]
+    if part.encoding not in ENCODINGS:
+        raise UnknownEncoding("this transfer encoding is not known here")
+    decoded = _decoded(transfer_decoder(part.encoding), pieces)
+    return _crlf(decoded) if part.is_text else decoded
+
+
+def _decoded(decoder: Decoder, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        if octets := decoder.update(piece):
+            yield octets
+    if octets := decoder.finish():
+        yield octets
 
 
 def _crlf(pieces: Iterator[bytes]) -> Iterator[bytes]:
