@@ -71,11 +71,16 @@ class Speaker(Connection):
         self._queue(self._format(True, usual, **filling))
 
     def _take_line(self) -> bytes | None:
-        long = self._state is S.SASL or self._buffer.starts_with(b"AUTH ")
+        in_sasl = self._state is S.SASL
         try:
-            return self._buffer.take_line(
-                self.limits.auth_line if long else self.limits.command_line
-            )
+            try:
+                return self._buffer.take_line(
+                    self.limits.auth_line if in_sasl else self.limits.command_line
+                )
+            except RemoteProtocolError:
+                if not self._buffer.starts_with(b"AUTH "):
+                    raise
+                return self._buffer.take_line(self.limits.auth_line)
         except RemoteProtocolError as error:
             raise self._fatal(Text.LINE_TOO_LONG, str(error)) from None
 

@@ -17,6 +17,8 @@ from corvus_pop3.commands import Verb
 class State(enum.Enum):
     """Where a session is.  The RFC's three states, and the moments between them."""
 
+    __hash__ = object.__hash__  # as in `Verb`
+
     GREETING = "a client waits for the greeting; a server never is here"
     AUTHORIZATION = "the client must say who it is"
     PASSWORD = "USER was given, and only PASS completes it"  # noqa: S105 - a state, no secret

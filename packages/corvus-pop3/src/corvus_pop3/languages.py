@@ -16,6 +16,8 @@ from typing import final
 class Text(enum.Enum):
     """Every sentence of the engine, in English; the braces are filled in."""
 
+    __hash__ = object.__hash__  # as in `Verb`
+
     MAILDROP = "maildrop has {count} messages ({octets} octets)"
     LISTING = "{count} messages ({octets} octets)"
     UNIQUE_IDS = "unique-id listing follows"
