@@ -92,7 +92,9 @@ def domain_name(name: str) -> str:
             raise InvalidName(f"{name!r} is not a domain name") from None
     labels = text.split(".")
     if len(text) > 253 or not all(
-        label and len(label) <= 63 and all(c.isalnum() or c in "-_" for c in label)
+        0 < len(label) <= 63
+        and label.strip("-") == label
+        and all(c.isalnum() or c in "-_" for c in label)
         for label in labels
     ):
         raise InvalidName(f"{name!r} is not a domain name")
