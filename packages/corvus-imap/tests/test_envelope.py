@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from corvus_imap import envelope
+from corvus_imap.envelope import preview
 from corvus_message import parse
 
 
@@ -117,3 +118,11 @@ def test_eight_bits_are_literals_until_the_client_takes_utf8(
     assert (
         rev1.removeprefix(b'"') in members(b"To: a@b, " + value + b" <c@d>\r\n") or b"\r" in value
     )
+
+
+def test_a_preview_is_text_in_utf8_and_never_nil() -> None:
+    html = b"Content-Type: text/html; charset=utf-8\r\n\r\n<p>caf\xc3\xa9</p>\r\n"
+    assert preview(html) == b"{5}\r\ncaf\xc3\xa9"
+    assert preview(html, utf8=True) == b'"caf\xc3\xa9"'
+    assert preview(b"Content-Type: image/gif\r\n\r\nGIF89a") == b'""'
+    assert len(preview(b"\r\n" + b"word " * 500)) == 2 + 199

@@ -1,4 +1,4 @@
-r"""ENVELOPE: what a list of messages shows, out of the header (RFC 9051 §7.5.2).
+r"""ENVELOPE and PREVIEW: what a list of messages shows (RFC 9051 §7.5.2, RFC 8970).
 
 Octets in, octets out: what stands in the header goes into the answer, encoded words still encoded,
 because a client decodes them.  Computed once, at delivery, and stored as it is sent.
@@ -14,7 +14,7 @@ from typing import Final
 from corvus_imap.types.atoms import string
 from corvus_message import Address, Part, address_list, parse
 
-__all__ = ["Message", "envelope"]
+__all__ = ["Message", "envelope", "preview"]
 
 #: A message, or one that was parsed before: what is made of it several times is parsed once.
 Message = bytes | bytearray | memoryview | Part
@@ -69,6 +69,20 @@ def envelope(message: Message, *, utf8: bool = False) -> bytes:
         text(field(b"in-reply-to"), utf8),
         text(field(b"message-id"), utf8),
     )
+
+
+def preview(message: Message, *, utf8: bool = False) -> bytes:
+    r"""
+    Return the first words of *message*, as they stand behind ``PREVIEW`` in a FETCH response.
+
+    At most 200 characters in UTF-8 (:rfc:`8970#section-3.3`).  Where there is nothing to show "the
+    server MUST return a zero-length string"; NIL, which only a LAZY request may get, is the
+    caller's to say.
+
+    >>> preview(b"Content-Type: text/html\r\n\r\n<p>Preview <b>text</b>!\r\n")
+    b'"Preview text!"'
+    """
+    return text(parsed(message).preview().encode("utf-8", "replace"), utf8)
 
 
 def _addresses(part: Part, name: bytes, utf8: bool) -> bytes:
