@@ -141,6 +141,36 @@ def addresses(value: bytes | str) -> list[Address]:
     return flat
 
 
+#: A word in octets, or one of the marks "@", "." and " " as text: neither is taken for the other.
+_Piece = bytes | str
+
+
+def _joined(pieces: list[_Piece]) -> bytes:
+    return b"".join(p if isinstance(p, bytes) else p.encode() for p in pieces)
+
+
+def _tight(pieces: list[_Piece]) -> list[_Piece]:
+    """*pieces* without the white space that the obsolete syntax allows around "." and "@"."""
+    out: list[_Piece] = []
+    for piece in pieces:
+        if piece == " " and (not out or isinstance(out[-1], str)):
+            continue
+        if isinstance(piece, str) and out and out[-1] == " ":
+            out.pop()
+        out.append(piece)
+    if out and out[-1] == " ":
+        out.pop()
+    return out
+
+
+def _split(spec: list[_Piece]) -> tuple[bytes, bytes]:
+    """Local part and domain: the last "@" separates them."""
+    for place in range(len(spec) - 1, -1, -1):
+        if spec[place] == "@":
+            return _joined(spec[:place]), _joined(spec[place + 1 :])
+    return _joined(spec), b""
+
+
 class _Reader:
     """The tokenizer and the state it fills: one pass, no recursion, no backtracking."""
 
@@ -152,13 +182,13 @@ class _Reader:
 
     def _reset(self) -> None:
         # Outside the angle brackets: pieces of a phrase or of a bare addr-spec.
-        self.pieces: list[bytes] = []
+        self.pieces: list[_Piece] = []
         self.at: int | None = None  # where in `pieces` the last "@" stands
         self.comment = b""
-        self.angle: list[bytes] | None = None
-        self.angle_at: int | None = None
-        self.angle_route = b""
-        self.closed = False
+        # Between the brackets; `inside` while they are open.
+        self.angle: list[_Piece] | None = None
+        self.inside = False
+        self.route = b""
 
     def read(self, octets: bytes, position: int) -> None:
         size = len(octets)
@@ -170,7 +200,7 @@ class _Reader:
             if special == b"(":
                 position = self._comment(octets, position)
             elif special is not None:
-                self._special(special)
+                self._special(special.decode())
             elif blank is not None:
                 self._blank()
             elif quoted is not None:
@@ -193,122 +223,97 @@ class _Reader:
                 depth += 1 if mark[0] == b"(" else -1
         if depth:
             position = len(octets)
-        # "jdoe@example.com (John Doe)": "the display name ... in a comment" (RFC 5322 §3.4 note).
-        if not self.comment:
+        # "jdoe@example.com (John Doe)": a name in a comment is how it was done before RFC 822.
+        if not self.comment and not self.inside:
             self.comment = octets[start : position - (not depth)].strip(b" \t\r\n")
         self._blank()
         return position
 
     def _word(self, word: bytes) -> None:
-        if self.angle is not None:
+        if self.inside:
+            assert self.angle is not None  # opened by "<"
             self.angle.append(word)
             return
-        if self.closed:
+        if self.angle is not None:
             self._flush()
-        elif self.at is not None and self._blank_before() and len(self.pieces) > self.at + 2:
+        elif self.at is not None and self.pieces[-1] == " " and isinstance(self.pieces[-2], bytes):
             # "a@b c": a second thing begins; white space inside a domain is legal only at a dot.
-            if self.pieces[-2] != b"." and self.pieces[-1] == b" ":
-                self._flush()
+            self._flush()
         self.pieces.append(word)
 
-    def _blank_before(self) -> bool:
-        return bool(self.pieces) and self.pieces[-1] == b" "
-
     def _blank(self) -> None:
-        if self.angle is None and self.pieces and self.pieces[-1] != b" ":
-            self.pieces.append(b" ")
+        pieces = self.angle if self.inside else self.pieces
+        if pieces and pieces[-1] != " ":
+            pieces.append(" ")
 
-    def _special(self, special: bytes) -> None:
-        if self.angle is not None:
-            self._inside_angle(special, self.angle)
-        elif special == b"<":
-            if self.closed:
+    def _special(self, special: str) -> None:
+        if self.inside:
+            self._inside_angle(special)
+        elif special == "<":
+            if self.angle is not None:
                 self._flush()
             self.angle = []
-        elif special == b",":
+            self.inside = True
+        elif special == ",":
             self._flush()
-        elif special == b";":
+        elif special == ";":
             self._flush()
             if self.group is not None:
                 self._end_group()
-        elif special == b":":
+        elif special == ":":
             # The colon of a group's name.  A second one inside a group names a new group:
             # groups do not nest (RFC 5322 §3.4), so "a:b:c:" costs no stack.
             if self.group is not None:
                 self._end_group()
-            self.group = self._phrase(self.pieces)
+            self.group = _FOLD.sub(b" ", _joined(self.pieces)).strip(b" ")
             self._reset()
-        elif special != b">":
-            if self.closed:
+        elif special != ">":
+            if self.angle is not None:
                 self._flush()
-            if special == b"@":
-                self._trim()
+            if special == "@":
+                if self.pieces and self.pieces[-1] == " ":
+                    self.pieces.pop()
                 self.at = len(self.pieces)
             self.pieces.append(special)
 
-    def _trim(self) -> None:
-        if self.pieces and self.pieces[-1] == b" ":
-            self.pieces.pop()
-
-    def _inside_angle(self, special: bytes, angle: list[bytes]) -> None:
-        if special == b">":
-            self.closed = True
-            self.angle_done = angle
-            self.angle = None
-        elif special == b":":
+    def _inside_angle(self, special: str) -> None:
+        assert self.angle is not None  # opened by "<"
+        if special == ">":
+            self.inside = False
+        elif special == ":":
             #   obs-route = obs-domain-list ":" ; "<@a,@b:c@d>"      RFC 5322 §4.4
-            self.angle_route = b"".join(angle)
-            angle.clear()
-            self.angle_at = None
+            self.route = _joined(_tight(self.angle))
+            self.angle.clear()
         else:
-            if special == b"@":
-                self.angle_at = len(angle)
-            angle.append(special)
-
-    @staticmethod
-    def _phrase(pieces: list[bytes]) -> bytes:
-        return b"".join(pieces).strip(b" ")
+            self.angle.append(special)
 
     def _flush(self) -> None:
-        """One entry of the list is complete."""
-        if self.angle is not None:  # "<a@b" without the closing bracket
-            self.closed = True
-            self.angle_done = self.angle
-        if self.closed:
-            spec, at = self.angle_done, self.angle_at
-            phrase = self._phrase(self.pieces) or self.comment
-            self._add(phrase, self.angle_route, spec, at)
-        elif any(piece != b" " for piece in self.pieces):
+        """One entry of the list is complete; a bracket that was not closed is closed."""
+        if self.angle is not None:
+            phrase = _joined(self.pieces).strip(b" ") or self.comment
+            self._add(phrase, self.route, *_split(_tight(self.angle)))
+        elif any(piece != " " for piece in self.pieces):
             self._bare()
         self._reset()
 
     def _bare(self) -> None:
         """An addr-spec without brackets, perhaps behind words that were meant as a name."""
-        pieces, at = self.pieces, self.at
-        if at is None:
-            self._add(self.comment, b"", [self._phrase(pieces)], None)
+        pieces = self.pieces
+        if self.at is None:
+            self._add(self.comment, b"", _joined(pieces).strip(b" "), b"")
             return
-        start = at
+        start = self.at
         # The local part reaches back over dots: "John a . b@c" has the name John.
         while start > 0:
-            previous = pieces[start - 1]
-            if previous == b" ":
-                dotted = pieces[start : start + 1] == [b"."] or pieces[start - 2 : start - 1] == [
-                    b"."
-                ]
-                if not dotted:
+            if pieces[start - 1] == " ":
+                around = (pieces[start], pieces[start - 2] if start > 1 else None)
+                if "." not in around and "@" not in around:
                     break
             start -= 1
-        phrase = self._phrase(pieces[:start]) or self.comment
-        spec = [piece for piece in pieces[start:] if piece != b" "]
-        at = spec.index(b"@") if spec.count(b"@") == 1 else len(spec) - 1 - spec[::-1].index(b"@")
-        self._add(phrase, b"", spec, at)
+        phrase = _joined(pieces[:start]).strip(b" ") or self.comment
+        self._add(phrase, b"", *_split(_tight(pieces[start:])))
 
-    def _add(self, phrase: bytes, route: bytes, spec: list[bytes], at: int | None) -> None:
-        if at is None:
-            local, domain = b"".join(spec), b""
-        else:
-            local, domain = b"".join(spec[:at]), b"".join(spec[at + 1 :])
+    def _add(self, phrase: bytes, route: bytes, local: bytes, domain: bytes) -> None:
         entry = Address(_FOLD.sub(b" ", phrase), route, local, domain)
         if self.group is not None:
             self.members.append(entry)
