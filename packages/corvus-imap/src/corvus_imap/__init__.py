@@ -11,6 +11,7 @@ from corvus_imap.types import codes
 
 # The engines
 from corvus_imap._state import State
+from corvus_imap.client import ClientConnection
 from corvus_imap.limits import Limits
 from corvus_imap.policy import ALL_CAPABILITIES, DEFAULT_CAPABILITIES, Policy
 from corvus_imap.server import ServerConnection
@@ -25,12 +26,20 @@ from corvus_imap.events import (
     AppendReceived,
     AuthAborted,
     AuthResponse,
+    ChallengeReceived,
+    ClientEvent,
+    CommandCompleted,
     CommandReceived,
     CommandRejected,
     ConnectionEnded,
     Event,
+    Greeted,
     IdleDone,
+    IdleStarted,
     LiteralChunk,
+    LiteralStarted,
+    MessageWanted,
+    ResponseReceived,
 )
 
 # Names of mailboxes
@@ -41,7 +50,8 @@ from corvus_imap.types.codes import Code
 from corvus_imap.bodystructure import bodystructure
 from corvus_imap.envelope import envelope
 from corvus_imap.match import Matcher, MessageFacts, MessageText, matches
-from corvus_imap.section import UnknownEncoding, binary, section
+from corvus_imap.outline import Outline
+from corvus_imap.section import UnknownEncoding, binary, section, section_octets, section_range
 from corvus_message import base_subject
 
 # Errors
@@ -85,7 +95,11 @@ __all__ = [
     "BinarySection",
     "BinarySize",
     "BodySection",
+    "ChallengeReceived",
+    "ClientConnection",
+    "ClientEvent",
     "Code",
+    "CommandCompleted",
     "CommandReceived",
     "CommandRejected",
     "ConnectionEnded",
@@ -93,22 +107,28 @@ __all__ = [
     "FetchAttribute",
     "FetchItem",
     "Flag",
+    "Greeted",
     "IdleDone",
+    "IdleStarted",
     "Limits",
     "ListPattern",
     "LiteralChunk",
+    "LiteralStarted",
     "LocalProtocolError",
     "MailboxView",
     "Matcher",
     "MessageFacts",
     "MessageSet",
     "MessageText",
+    "MessageWanted",
     "NoSuchMessage",
+    "Outline",
     "Partial",
     "Policy",
     "Preview",
     "ProtocolError",
     "RemoteProtocolError",
+    "ResponseReceived",
     "SearchKey",
     "SearchReturn",
     "Secret",
@@ -132,4 +152,6 @@ __all__ = [
     "matches",
     "responses",
     "section",
+    "section_octets",
+    "section_range",
 ]

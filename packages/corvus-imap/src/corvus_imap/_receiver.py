@@ -234,7 +234,7 @@ class Receiver:
         try:
             if isinstance(code, str):
                 code = Code(code)
-            condition = r.Condition(kind, text, code, self._tag)
+            condition = r.Condition(kind, text, code, self._tag or None)
             render(condition)
         except ValueError as error:
             raise LocalProtocolError(str(error)) from error

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final, final
 
 from corvus_imap.commands import Command
+from corvus_imap.responses import Condition, Response, Unknown
 from corvus_imap.types.atoms import Secret
 from corvus_imap.types.flags import Flag
 
@@ -157,5 +158,93 @@ Event = (
     | AppendAborted
     | IdleDone
     | CommandRejected
+    | ConnectionEnded
+)
+
+
+# Of a client
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Greeted:
+    """The server has said hello (OK or PREAUTH).  You owe nothing; send commands."""
+
+    condition: Condition
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ResponseReceived:
+    """Untagged data, asked for or not.  You owe nothing."""
+
+    response: Response | Unknown
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class CommandCompleted:
+    """
+    A command is done: ``condition.kind`` says how.
+
+    You owe nothing, except after STARTTLS with OK: then TLS is pending.
+    """
+
+    tag: str
+    command: Command | None
+    """``None``: it was an ``append``."""
+    condition: Condition
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ChallengeReceived:
+    """AUTHENTICATE goes on.  You owe ``respond`` or ``cancel``."""
+
+    tag: str
+    data: bytes
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class MessageWanted:
+    """The server waits for the message of an ``append``: ``chunk`` until its size is reached."""
+
+    tag: str
+    size: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class IdleStarted:
+    """IDLE is on: news come as `ResponseReceived` until you say ``done``."""
+
+    tag: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LiteralStarted:
+    """
+    A literal too long to be held: its octets follow as `LiteralChunk`.
+
+    In the response that comes at its end it is the empty string.
+    """
+
+    prefix: bytes
+    """The response so far, such as ``* 12 FETCH (BODY[] ``."""
+    size: int
+
+
+#: What `ClientConnection.next_event` returns besides the two waits.
+ClientEvent = (
+    Greeted
+    | ResponseReceived
+    | CommandCompleted
+    | ChallengeReceived
+    | MessageWanted
+    | IdleStarted
+    | LiteralStarted
+    | LiteralChunk
     | ConnectionEnded
 )

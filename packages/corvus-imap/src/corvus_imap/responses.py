@@ -276,6 +276,15 @@ class QuotaRoot:
     roots: tuple[str, ...] = ()
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Untagged data that this package does not understand; a client lets it pass."""
+
+    octets: bytes
+    """The whole response without its last CRLF."""
+
+
 #: Everything that a server can say.
 Response = (
     Condition

@@ -167,6 +167,8 @@ class Cursor:
     def _check_utf8(self, content: bytes) -> None:
         # "quoted =/ DQUOTE *uQUOTED-CHAR DQUOTE" only "after a client has issued ENABLE"
         # (RFC 6855 §3); before that a quoted string has 7 bits.
+        if self.grammar.lenient:
+            return
         if not self.utf8:
             raise ParseError("8-bit octets in a quoted string; use a literal or ENABLE UTF8=ACCEPT")
         try:

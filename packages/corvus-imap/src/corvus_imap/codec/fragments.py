@@ -139,7 +139,8 @@ class Fragments:
             return False
         end = found + 2
         head = _LITERAL.search(buffer, max(0, end - _LONGEST_HEAD), end)
-        self.drop(end)
+        found_head = None
         if head:
-            return LiteralHead(int(head[2]), head[3] != b"+", head[1] == b"~", 0)
-        return True
+            found_head = LiteralHead(int(head[2]), head[3] != b"+", head[1] == b"~", 0)
+        self.drop(end)
+        return found_head or True

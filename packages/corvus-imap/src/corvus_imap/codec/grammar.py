@@ -29,8 +29,15 @@ class Grammar:
     """What is understood; not changed once made, but for what it remembers."""
 
     def __init__(
-        self, capabilities: frozenset[str], limits: Limits, delimiter: str | None = "/"
+        self,
+        capabilities: frozenset[str],
+        limits: Limits,
+        delimiter: str | None = "/",
+        *,
+        lenient: bool = False,
     ) -> None:
+        self.lenient = lenient
+        """A client reads: 8-bit octets in quoted strings are what servers send."""
         self.capabilities = capabilities
         self.limits = limits
         self.delimiter = delimiter

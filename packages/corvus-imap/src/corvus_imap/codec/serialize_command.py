@@ -106,9 +106,12 @@ class Writer:
         check_name(name)
         self.astring(name.encode("utf-8") if self._utf8 else encode_utf7(name))
 
+    def so_far(self) -> list[bytes]:
+        return [*self.pieces, bytes(self._now)]
+
     def finish(self) -> list[bytes]:
         self.put(b"\r\n")
-        return [*self.pieces, bytes(self._now)]
+        return self.so_far()
 
     # Search keys.
 
@@ -457,15 +460,21 @@ def serialize_command(
 
 
 def serialize_append_head(
-    mailbox: str, flags: tuple[str, ...], moment: datetime | None, *, utf8: bool, nonsync: int
+    tag: str,
+    mailbox: str,
+    flags: tuple[str, ...],
+    moment: datetime | None,
+    *,
+    utf8: bool,
+    nonsync: int,
 ) -> list[bytes]:
-    """``mailbox [SP flag-list] [SP date-time] SP`` as pieces; the message's literal head comes behind."""
+    """APPEND as pieces, up to where the head of the message's literal comes."""
     writer = Writer(utf8=utf8, nonsync=nonsync)
-    writer.put(b" ")
+    writer.put(tag.encode("ascii") + b" APPEND ")
     writer.mailbox(mailbox)
     if flags:
         writer.put(b" " + flag_list(flags))
     if moment is not None:
         writer.put(b" " + render_date_time(moment))
     writer.put(b" ")
-    return writer.finish()
+    return writer.so_far()
