@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -519,7 +520,12 @@ def test_a_large_body_goes_out_in_chunks_inside_a_raw_line() -> None:
     conn.receive_data(b"a FETCH 1 BODY[]\r\n")
     conn.next_event()
     conn.send_raw(b"* 1 FETCH (BODY[] ")
-    for wrong in (conn.ok, conn.no, lambda: conn.push(responses.Exists(1))):
+    wrongs: tuple[Callable[[], object], ...] = (
+        conn.ok,
+        conn.no,
+        lambda: conn.push(responses.Exists(1)),
+    )
+    for wrong in wrongs:
         with pytest.raises(LocalProtocolError):
             wrong()
     conn.send_literal(5)
@@ -554,11 +560,12 @@ def test_starttls_forgets_what_was_learnt_in_clear() -> None:
     assert conn.tls_pending
     assert conn.next_event() is PAUSED
     assert conn.data_to_send().endswith(b"a OK begin TLS now\r\n")
-    for wrong in (
+    wrongs: tuple[Callable[[], object], ...] = (
         lambda: conn.receive_data(b"x"),
         lambda: conn.push(responses.Exists(1)),
         lambda: conn.send_raw(b"* x\r\n"),
-    ):
+    )
+    for wrong in wrongs:
         with pytest.raises(LocalProtocolError):
             wrong()
     conn.start_tls(TLSInfo(version="TLSv1.3"))
@@ -600,19 +607,27 @@ def test_what_cannot_be_written_is_your_mistake_and_changes_nothing() -> None:
     conn = selected()
     conn.receive_data(b"a NOOP\r\n")
     conn.next_event()
-    for wrong in (
+    wrongs: tuple[Callable[[], object], ...] = (
         lambda: conn.ok("X", "two\r\nlines"),
         lambda: conn.ok("READ WRITE"),
         lambda: conn.no(Code("X"), "nul\0"),
         lambda: conn.send(responses.List("a\r\nb")),
         lambda: conn.send(responses.Capability(("a b",))),
         lambda: conn.challenge(b"x"),
-    ):
+    )
+    for wrong in wrongs:
         with pytest.raises(LocalProtocolError):
             wrong()
     assert conn.data_to_send() == b""
     conn.ok()
-    for wrong in (conn.ok, conn.no, conn.bad, conn.accept, lambda: conn.send(responses.Exists(1))):
+    wrongs: tuple[Callable[[], object], ...] = (
+        conn.ok,
+        conn.no,
+        conn.bad,
+        conn.accept,
+        lambda: conn.send(responses.Exists(1)),
+    )
+    for wrong in wrongs:
         with pytest.raises(LocalProtocolError):
             wrong()
 
@@ -697,12 +712,13 @@ def test_without_multiappend_a_second_message_is_bad() -> None:
 
 
 def test_a_policy_that_contradicts_itself_is_refused() -> None:
-    for wrong in (
+    wrongs: tuple[Callable[[], object], ...] = (
         lambda: Policy(("IMAP4rev1", "LITERAL+", "LITERAL-")),
         lambda: Policy(("IMAP4rev1", "QRESYNC")),
         lambda: Policy(("IDLE",)),
         lambda: Policy(("IMAP4rev1", "a b")),
         lambda: Limits(line=0),
-    ):
+    )
+    for wrong in wrongs:
         with pytest.raises(ValueError):
             wrong()

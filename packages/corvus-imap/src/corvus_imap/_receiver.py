@@ -422,30 +422,30 @@ class Receiver:
         self._left = size
         self._reading = Reading.DROPPED_LITERAL
 
-    def _drop_literal(self) -> Event | None:
-        self._left -= self._fragments.drop(self._left)
-        if self._left:
-            return None
-        self._reading = Reading.DROPPED_LINE
-        return self._drop_line()
-
-    def _drop_line(self) -> Event | None:
+    def _read_dropped(self) -> Event | None:
         fragments = self._fragments
-        found = fragments.drop_line()
-        if fragments.skipped > self._budget():
-            raise self._fail("far too long", "TOOBIG")
-        if found is False:
-            return None
-        if isinstance(found, LiteralHead) and not found.synchronizing:
-            self._drop(found.size)
-            if self._fatal is not None:
-                fatal, self._fatal = self._fatal, None
-                raise fatal
-            return self._drop_literal()
-        # The end of the line; or a literal that waits for "+" and was answered before it was offered.
-        self._reading = Reading.COMMAND
-        fragments.skipped = 0
-        return self._read_command()
+        while True:
+            if self._reading is Reading.DROPPED_LITERAL:
+                self._left -= fragments.drop(self._left)
+                if self._left:
+                    return None
+                self._reading = Reading.DROPPED_LINE
+            found = fragments.drop_line()
+            if fragments.skipped > self._budget():
+                raise self._fail("far too long", "TOOBIG")
+            if found is False:
+                return None
+            if isinstance(found, LiteralHead) and not found.synchronizing:
+                self._drop(found.size)
+                if self._fatal is not None:
+                    fatal, self._fatal = self._fatal, None
+                    raise fatal
+                continue
+            # The end of the line; or a literal that waits for "+" and was answered before it was
+            # offered.
+            self._reading = Reading.COMMAND
+            fragments.skipped = 0
+            return self._read_command()
 
     # Private: APPEND.
 
@@ -606,6 +606,6 @@ class Receiver:
         Reading.BEHIND: _read_behind,
         Reading.AUTH: _read_auth,
         Reading.IDLE: _read_idle,
-        Reading.DROPPED_LITERAL: _drop_literal,
-        Reading.DROPPED_LINE: _drop_line,
+        Reading.DROPPED_LITERAL: _read_dropped,
+        Reading.DROPPED_LINE: _read_dropped,
     }
