@@ -36,12 +36,12 @@ T = TypeVar("T")
 BATCH: Final = 256
 """Requests that share a transaction at most, so that nobody waits for a long queue in front."""
 
-GATHER: Final = 0.0005
+GATHER: Final = (0.0005, 0.003)
 """
-Seconds the writer waits for the others of its last batch.
+Seconds (least, most) the writer waits for the others of its last batch: half of what that batch took.
 
-Ten sessions that were answered together come back within a fraction of a millisecond; without this wait the first
-of them would get a transaction, and an fsync, of its own.
+Ten sessions that were answered together come back within a millisecond or two; without this wait the first of them
+would get a transaction, and an fsync, of its own.
 """
 
 CHECKPOINT_PAGES: Final = 1000
@@ -138,6 +138,7 @@ class Database:
         self._local = threading.local()
         self._pool_connections: list[sqlite3.Connection] = []
         self._last_batch = 1
+        self._last_took = 0.0
         self._since_checkpoint = 0
         self._checkpoint_wanted = threading.Event()
         self._restart_wanted = False
@@ -222,10 +223,12 @@ class Database:
                 return
             batch: list[_Request] = [first]
             stop = self._gather(batch)
+            began = time.monotonic()
             try:
                 self._commit_batch(batch)
             except BaseException as error:  # the thread must outlive whatever happens to a batch
                 self._fail(batch, error)
+            self._last_took = time.monotonic() - began
             self._report(batch)
             if stop:
                 return
@@ -240,7 +243,8 @@ class Database:
                 if len(batch) >= self._last_batch:
                     break
                 if not deadline:
-                    deadline = time.monotonic() + GATHER
+                    least, most = GATHER
+                    deadline = time.monotonic() + min(max(self._last_took / 2, least), most)
                 wait = deadline - time.monotonic()
                 if wait <= 0:
                     break
