@@ -10,14 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, final
 
-import corvus_imap as imap
 import corvus_pop3 as pop3
 import corvus_smtp as smtp
 from corvus_auth import passwords
@@ -31,13 +28,16 @@ from corvus_server.control import ControlServer
 from corvus_server.inbound.authenticate import Authenticator
 from corvus_server.inbound.exchanger import MailExchanger
 from corvus_server.inbound.exchanger import Settings as ExchangerSettings
+from corvus_server.inbound.forward import srs_original
 from corvus_server.inbound.policy import Policy
 from corvus_server.log import EventLog
 from corvus_server.network import Network, SystemNetwork
 from corvus_server.operations import Operations
-from corvus_server.outbound.runner import QueueRunner
+from corvus_server.outbound.delivery import Relay
+from corvus_server.outbound.runner import QueueRunner, RunnerSettings
+from corvus_server.outbound.schedule import Schedule
 from corvus_server.outbound.submission import Signers, Submission, Submitter
-from corvus_server.sessions import imap as imap_session
+# from corvus_server.sessions import imap as imap_session
 from corvus_server.sessions import pop3 as pop3_session
 from corvus_server.sessions import smtp as smtp_session
 from corvus_server.storage.protocols import Store
@@ -73,9 +73,9 @@ class World:
 
 
 def _resolver(config: Config) -> Any:
-    from corvus_auth.dns import AsyncResolver
+    from corvus_auth.dns import AsyncDNSResolver
 
-    return AsyncResolver(nameservers=list(config.dns_servers) or None)
+    return AsyncDNSResolver(config.dns_servers)
 
 
 @final
@@ -203,7 +203,7 @@ class Server:
 
     def _compose(self) -> None:
         config, world, store = self.config, self.world, self.store
-        secret = self._secret()
+        secret = self._srs_key = self._secret()
         self.resolver = world.resolver if world.resolver is not None else _resolver(config)
         self._checker = PasswordChecker(
             _verify, passwords.hash("nobody has this password"), now=world.monotonic
@@ -270,19 +270,23 @@ class Server:
             store,
             world.network,
             self.resolver,
-            settings=RunnerSettings(
+            RunnerSettings(
                 hostname=config.hostname,
                 port=config.outbound_port,
-                schedule=config.retry_schedule,
-                give_up=config.retry_give_up,
-                delay_notice=config.delay_notice,
-                bind=config.outbound_bind,
+                schedule=Schedule(
+                    pauses=config.retry_schedule,
+                    give_up=config.retry_give_up,
+                    delay_notice=config.delay_notice,
+                ),
+                sources=config.outbound_bind,
                 allow_loopback=config.allow_loopback_mx,
-                smarthost=config.smarthost,
+                relay=_relay(config.smarthost),
             ),
             log=self.log,
             now=world.now,
+            monotonic=world.monotonic,
             identifier=self._identifier,
+            return_address=self._return_address,
         )
 
     def _secret(self) -> bytes:
@@ -301,6 +305,9 @@ class Server:
         """The id of a mail: sortable by time, unguessable, short enough for a reply."""
         return f"{int(self.world.now() * 1000):011x}{self.world.token(5).hex()}"
 
+    def _return_address(self, address: str) -> str | None:
+        return srs_original(address.rpartition("@")[0], self._srs_key, now=self.world.now())
+
     # What each listener serves.
 
     def _service(self, name: str) -> Service:
@@ -309,7 +316,7 @@ class Server:
         makers = {
             "smtp": (smtp_session.ENGINE, self._smtp),
             "submission": (smtp_session.ENGINE, self._submission),
-            "imap": (imap_session.ENGINE, self._imap),
+            # "imap": (imap_session.ENGINE, self._imap),
             "pop3": (pop3_session.ENGINE, self._pop3),
         }
         engine, make = makers[kind]
@@ -389,7 +396,7 @@ class Server:
                 if self.world.monotonic() - last_sweep > SWEEP_EVERY:
                     last_sweep = self.world.monotonic()
                     await self.store.sweep()
-            except Exception as error:  # noqa: BLE001 - the next round may succeed; it is logged
+            except Exception as error:  # the next round may succeed; it is logged
                 self.log("error", "server", "housekeeping failed", error=str(error))
 
     async def stop(self, *, grace: float = 5.0) -> None:
@@ -421,7 +428,7 @@ class Server:
         self.log("info", "server", "stopped")
 
 
-_POP3_POLICY: Final = pop3.Policy()
+_POP3_POLICY: Final = pop3.Policy(stls=True, mechanisms=MECHANISMS)
 
 
 class _SMTPSignIn:
@@ -433,6 +440,13 @@ class _SMTPSignIn:
     async def begin(self, client: Any, mechanism: str, initial: bytes | None) -> Any:
         visitor = Visitor("submission", client.connection, client.address, client.tls)
         return await self._sign_in.begin(visitor, mechanism, initial)
+
+
+def _relay(text: str) -> Relay | None:
+    try:
+        return Relay.parse(text)
+    except ValueError as error:
+        raise StartError(f"COR_SMARTHOST: {error}.") from error
 
 
 def _verify(stored: str, secret: str) -> bool:

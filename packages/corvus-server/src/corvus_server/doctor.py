@@ -30,9 +30,9 @@ async def examine(
         Rows of ``subject``, ``state`` (``good``, ``wrong``, ``unknown``) and ``finding``.
     """
     if resolver is None:
-        from corvus_auth.dns import AsyncResolver
+        from corvus_auth.dns import AsyncDNSResolver
 
-        resolver = AsyncResolver(nameservers=list(config.dns_servers) or None)
+        resolver = AsyncDNSResolver(config.dns_servers)
     rows = [*(await _host(config, resolver))]
     for domain in domains:
         rows += await _domain(config, domain, keys, resolver)

@@ -168,7 +168,7 @@ class Operations:
     # DKIM.
 
     async def dkim_list(self, domain: str | None = None) -> list[dict[str, Any]]:
-        return [_key(key) for key in self._store.keys.list(domain)]
+        return [_key(key) for key in self._store.keys.all(domain)]
 
     async def dkim_gen(
         self, domain: str, selector: str | None = None, algorithm: str = "rsa"
@@ -178,7 +178,7 @@ class Operations:
         if self._store.directory.domain(name) is None:
             raise OperationError(f"{name} is not a domain of this server")
         keys = self._store.keys
-        if selector is None and (held := [key for key in keys.list(name) if key.active]):
+        if selector is None and (held := [key for key in keys.all(name) if key.active]):
             return _key(held[0])
         if algorithm not in ("rsa", "ed25519"):
             raise OperationError("a key is rsa or ed25519")
@@ -190,8 +190,7 @@ class Operations:
             record=corvus_dkim.key_record(private),
             created=self._now(),
         )
-        pem = private.to_pem()
-        return _key(await keys.add(key, pem if isinstance(pem, bytes) else pem.encode("ascii")))
+        return _key(await keys.add(key, private.to_pem().encode("ascii")))
 
     async def dkim_retire(self, domain: str, selector: str) -> dict[str, Any]:
         return _key(await self._store.keys.set_active(domain, selector, False))

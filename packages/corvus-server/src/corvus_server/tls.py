@@ -156,6 +156,20 @@ def client_context() -> ssl.SSLContext:
     return context
 
 
+def describe_certificate(der: bytes) -> dict[str, str]:
+    """What people ask of a certificate that was shown: for whom, by whom, until when, which."""
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        return {
+            "subject": certificate.subject.rfc4514_string()[:200],
+            "issuer": certificate.issuer.rfc4514_string()[:200],
+            "until": certificate.not_valid_after_utc.isoformat(),
+            "sha256": hashlib.sha256(der).hexdigest(),
+        }
+    except ValueError:
+        return {"sha256": hashlib.sha256(der).hexdigest()}
+
+
 def ensure_certificate(folder: Path, hostname: str, *, now: float) -> tuple[Path, Path]:
     """
     The files of the self-made certificate in *folder*, made if they are not there or nearly over.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final, final
 
@@ -53,7 +54,7 @@ class Demo:
                 hostname=OURS[1],
                 outbound_bind=(OURS[2],),
                 outbound_port=25,
-                retry_schedule=RETRIES if config.source.get("retry_schedule") != "environment" else config.retry_schedule,
+                retry_schedule=_retries(config),
             ),
             shared,
         )  # fmt: skip
@@ -100,8 +101,7 @@ class Demo:
         for server, party in ((self.ours, OURS), (self.crow, CROW)):
             host, _, port = server.addresses()["smtp_addr"].rpartition(":")
             self.network.routes[party[2], 25] = (host, int(port))
-            keys = server.store.keys
-            self.dns.publish(Published(party[0], lambda keys=keys, name=party[0]: keys.list(name)))
+            self.dns.publish(Published(party[0], partial(server.store.keys.all, party[0])))
         if first:
             await self.crow.submitter.submit(
                 None,
@@ -141,6 +141,12 @@ class Demo:
         for local, words in MISBEHAVIOUR.items():
             lines.append(f"    {local}@{CROW[0]:<14} {words}")
         return [*lines, "", "Ready.  Ctrl-C stops it; the mail is kept for the next start.", ""]
+
+
+def _retries(config: Config) -> tuple[float, ...]:
+    """What somebody has chosen, or a patience that can be watched."""
+    chosen = config.source.get("retry_schedule", "default") != "default"
+    return config.retry_schedule if chosen else RETRIES
 
 
 def _check_folder(folder: Path) -> None:

@@ -22,7 +22,7 @@ class Published:
     """What a party's server would have an administrator publish: its DKIM records, as they are now."""
 
     domain: str
-    keys: Callable[[], Sequence[Any]]
+    current: Callable[[], Sequence[Any]]
     """The signing keys (``selector``, ``record``), read at each question: rotation shows at once."""
 
 
@@ -65,7 +65,7 @@ class DemoDNS:
             return Answer("ok", records, False, 300)
         selector, _, domain = name.partition("._domainkey.")
         if domain in self._published and rdtype == "TXT":
-            for key in self._published[domain].keys():
+            for key in self._published[domain].current():
                 if key.selector == selector:
                     return Answer("ok", (key.record.encode("ascii"),), False, 300)
         known = name in self._names or any(n.endswith(f".{name}") for n in self._names)

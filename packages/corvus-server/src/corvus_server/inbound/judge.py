@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any, Final
 
 import corvus_dkim
@@ -23,24 +22,24 @@ async def judge(
     ip: str,
     helo: str,
     mail_from: str,
-    zone: Path | None = None,
+    zone: bytes | None = None,
 ) -> tuple[dict[str, Any], int]:
     """
     Check *raw* as if *ip* had brought it.
 
     Args:
-        zone: A JSON file to ask instead of DNS (`corvus_auth.lookup.ZoneResolver`).
+        zone: The JSON of a zone to ask instead of DNS (`corvus_auth.lookup.ZoneResolver`).
 
     Returns:
         The evidence with a ``sentence`` on top, and the exit status.
     """
     resolver: Any
     if zone is not None:
-        resolver = ZoneResolver.from_json(zone.read_bytes())
+        resolver = ZoneResolver.from_json(zone)
     else:
-        from corvus_auth.dns import AsyncResolver
+        from corvus_auth.dns import AsyncDNSResolver
 
-        resolver = AsyncResolver(nameservers=list(config.dns_servers) or None)
+        resolver = AsyncDNSResolver(config.dns_servers)
     if b"\r\n" not in raw:
         # A message out of a file on Unix: mail has CRLF (RFC 5322 §2.3), and so had its signature.
         raw = raw.replace(b"\n", b"\r\n")

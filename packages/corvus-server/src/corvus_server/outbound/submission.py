@@ -75,7 +75,7 @@ class Signers:
     def of(self, domain: str) -> list[corvus_dkim.Signer]:
         """One signer for each active key of *domain*; empty where there is none."""
         found = []
-        for key in self._store.keys.list(domain):
+        for key in self._store.keys.all(domain):
             if not key.active:
                 continue
             name = (domain, key.selector)

@@ -156,9 +156,9 @@ class POP3Session:
         self._account, self._mailbox = account, mailbox
         try:
             state = await self._store.messages.open(mailbox.id)
-        except StoreError as error:
+        except StoreError:
             self._release()
-            self.conn.reject(str(error), code=pop3.ResponseCode.SYS_TEMP)
+            self.conn.reject(code=pop3.ResponseCode.SYS_TEMP)
             return
         view = state.view()
         self._uids = tuple(view.uids())
@@ -182,8 +182,8 @@ class POP3Session:
         if event.size <= CHUNK:
             try:
                 octets = self._store.messages.read_body(bodies[0])
-            except (StoreError, OSError) as error:
-                self.conn.reject(str(error), code=pop3.ResponseCode.SYS_TEMP)
+            except (StoreError, OSError):
+                self.conn.reject(code=pop3.ResponseCode.SYS_TEMP)
                 return None
             self.conn.chunk(octets)
             self.conn.end()
@@ -193,8 +193,8 @@ class POP3Session:
     async def _stream(self, body: Any) -> None:
         try:
             reader = self._store.messages.open_body(body)
-        except (StoreError, OSError) as error:
-            self.conn.reject(str(error), code=pop3.ResponseCode.SYS_TEMP)
+        except (StoreError, OSError):
+            self.conn.reject(code=pop3.ResponseCode.SYS_TEMP)
             return
         with reader:
             while (octets := reader.read(CHUNK)) and self.conn.chunk(octets):
@@ -206,8 +206,8 @@ class POP3Session:
         try:
             if uids:
                 await self._store.messages.expunge(self._mailbox.id, uids, only_deleted=False)
-        except StoreError as error:
-            self.conn.reject(str(error), code=pop3.ResponseCode.SYS_TEMP)
+        except StoreError:
+            self.conn.reject(code=pop3.ResponseCode.SYS_TEMP)
             return
         finally:
             self._release()
