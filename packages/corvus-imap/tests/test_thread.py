@@ -167,7 +167,7 @@ def conversations(draw: st.DrawFn) -> list[ThreadFacts]:
             draw(st.none() | names),
             tuple(draw(st.lists(names, max_size=4))),
         )
-        for number in range(1, draw(st.integers(0, 12)) + 1)
+        for number in range(1, draw(st.integers(0, 9)) + 1)
     ]
 
 

@@ -207,10 +207,23 @@ def test_a_view_with_ghosts_keeps_numbers_of_its_own_until_they_are_told() -> No
 
 
 def test_a_snapshot_that_does_not_fit_is_not_believed() -> None:
-    view = view_of(1, 2, 3)
-    view.update(expunged=[2], snapshot=Snapshot([1, 2, 3, 4]))
+    for wrong in ([1, 2, 3, 4], [1, 2]):
+        view = view_of(1, 2, 3)
+        view.update(expunged=[2], snapshot=Snapshot(wrong))
+        view.tell(expunges=True)
+        assert view.uids.tolist() == [1, 3]
+
+
+def test_a_notice_of_flags_alone_does_not_end_the_sharing() -> None:
+    before = Snapshot([1, 2, 3])
+    view = MailboxView(before)
+    after = before.after(expunged=[2])
+    view.update(expunged=[2], snapshot=after)
+    view.update(changed=[(1, b"", 9)], modseq=9)
+    view.update(appeared=[4])
+    view.update(expunged=[4], snapshot=after)
     view.tell(expunges=True)
-    assert view.uids.tolist() == [1, 3]
+    assert view.uids is after.uids
 
 
 def test_an_idle_session_costs_no_more_than_its_fields() -> None:

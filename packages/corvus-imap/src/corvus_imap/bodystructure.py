@@ -33,9 +33,10 @@ def bodystructure(message: Message, *, utf8: bool = False, extended: bool = True
     response.
 
     Args:
-        message: The message, or its `corvus_message.Part`. utf8: As for `corvus_imap.envelope`.
-            Also: ``message/global`` is opened like ``message/rfc822``
-            (:rfc:`9051#section-9`), which a client of RFC 3501 would not understand.
+        message: The message, or its `corvus_message.Part`.
+        utf8: As for `corvus_imap.envelope`. Also: ``message/global`` is opened like
+            ``message/rfc822`` (:rfc:`9051#section-9`), which a client of RFC 3501 would not
+            understand.
         extended: ``False`` gives what stands behind ``BODY``: no extension data.
 
     >>> bodystructure(b"Content-Type: text/html\r\n\r\n<p>\r\n")

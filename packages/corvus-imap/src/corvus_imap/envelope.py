@@ -42,9 +42,9 @@ def envelope(message: Message, *, utf8: bool = False) -> bytes:
     Return the envelope of *message*, as it stands behind ``ENVELOPE`` in a FETCH response.
 
     Args:
-        message: The message, or its `corvus_message.Part`. utf8: The client has enabled IMAP4rev2
-            or UTF8=ACCEPT: raw UTF-8 of the header goes into quoted
-            strings; before that it goes into literals.
+        message: The message, or its `corvus_message.Part`.
+        utf8: The client has enabled IMAP4rev2 or UTF8=ACCEPT: raw UTF-8 of the header goes into
+            quoted strings; before that it goes into literals.
 
     >>> print(envelope(b"Subject: lunch?\r\nTo: Ann <ann@b.example>\r\n\r\n").decode())
     (NIL "lunch?" NIL NIL NIL (("Ann" NIL "ann" "b.example")) NIL NIL NIL NIL)

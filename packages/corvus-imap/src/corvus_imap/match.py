@@ -174,9 +174,9 @@ class Matcher:
 
     Args:
         key: The search key, nested at most as deep as the parser allows (``Limits.search_depth``).
-            now: The time for OLDER and YOUNGER, with its time zone. view: The session whose numbers
-            and ``$`` are meant.  Without it ``*`` is the highest number there
-            can be, and ``$`` is empty.
+        now: The time for OLDER and YOUNGER, with its time zone.
+        view: The session whose numbers and ``$`` are meant.  Without it ``*`` is the highest number
+            there can be, and ``$`` is empty.
 
     Raises:
         NoSuchMessage: A message number beyond the last; answer BAD.
@@ -202,8 +202,7 @@ class Matcher:
 
         Args:
             message: Its octets, its `corvus_message.Part`, a function that gives one of them,
-                called only if
-                the text decides, or a `SearchableText`.
+                called only if the text decides, or a `SearchableText`.
         """
         if isinstance(message, bytes | bytearray | memoryview | Part) or callable(message):
             message = MessageText(message)

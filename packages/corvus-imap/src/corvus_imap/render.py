@@ -70,9 +70,9 @@ class FetchLines:
         `flag_list`, `render_date_time`, `numbers`), never from a client.
 
         Args:
-            message_numbers: From `numbers`. columns: For each item its value of each message.
-                ``(\\Seen)`` for FLAGS, ``(7)`` for MODSEQ: as on the
-                wire.
+            message_numbers: From `numbers`.
+            columns: For each item its value of each message. ``(\\Seen)`` for FLAGS, ``(7)`` for
+                MODSEQ: as on the wire.
 
         Raises:
             ValueError: Columns of different lengths, or more or fewer of them than items.
