@@ -209,7 +209,9 @@ class Pipeline(Buffers):
         if self._state is State.GREETING or self._state is State.TLS or self._closing:
             return False
         if not self._sent:
-            return True
+            # What is here already cannot be the reply to what has not been said.  Where it matters
+            # (a man in the middle answers STARTTLS beforehand) it is parsed first, and found out.
+            return command.verb is not Verb.STARTTLS or not self.buffered
         last = self._sent[-1]
         if "PIPELINING" not in self._capabilities:
             return False

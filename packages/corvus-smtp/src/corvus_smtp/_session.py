@@ -175,6 +175,7 @@ class Session(Buffers):
         """Nothing will be read any more; an open message is aborted first."""
         if self._message_open:
             self._pending = MessageAborted(why)
+        self._skip_reply = None
         self._reset()
         self._forget()
         self._state = State.CLOSED

@@ -63,6 +63,10 @@ _BDAT: Final = re.compile(rb"(?i:BDAT) ([0-9]{1,19})(?: (?i:(LAST)))? *")
 #   sasl-mech = 1*20(UPPER-ALPHA / DIGIT / "-" / "_")                 ; RFC 4422 §3.1
 _AUTH: Final = re.compile(rb"(?i:AUTH) ([A-Za-z0-9_-]{1,20})(?: ([A-Za-z0-9+/=]+))? *")
 
+#   base64          = base64-terminal / ( 1*(4base64-char) [base64-terminal] )
+#   base64-terminal = (2base64-char "==") / (3base64-char "=")
+_BASE64: Final = re.compile(rb"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+
 _NO_MAIL_PARAMETERS: Final = MailParameters()
 _NO_RCPT_PARAMETERS: Final = RcptParameters()
 
@@ -162,5 +166,12 @@ def parse_auth(line: bytes) -> tuple[str, bytes | None]:
 
 
 def decode_base64(octets: bytes) -> bytes:
-    """Decode strictly: "any characters not explicitly allowed" are an error (RFC 4954 §4)."""
-    return binascii.a2b_base64(octets, strict_mode=True)
+    """
+    Decode strictly, since "A"s and "="s too many have been ways past a check (RFC 4954 §4).
+
+    Raises:
+        ValueError: There is anything but whole groups of four.
+    """
+    if _BASE64.fullmatch(octets) is None:
+        raise ValueError("not base64")
+    return binascii.a2b_base64(octets)
