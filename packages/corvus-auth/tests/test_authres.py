@@ -293,3 +293,21 @@ def test_results_of_our_own() -> None:
     nothing = authres.from_dmarc(dmarc.check("", spf=None, dkim=(), resolver=zone))
     assert nothing.properties == ()
     assert authres.from_spf(spf.check("192.0.2.1", "", "", resolver=zone)).properties == ()
+
+
+def test_what_is_not_there_is_none() -> None:
+    assert Result("spf", "pass").get("smtp", "mailfrom") is None
+
+
+def test_a_quoted_local_part_that_is_none_is_quoted_whole() -> None:
+    for value in ('"a\\"@x.example', '"a"b"@x.example'):
+        result = Result("spf", "pass", "", (Property("smtp", "mailfrom", value),))
+        read = authres.parse(authres.format("mx.example.org", [result]))
+        assert [p.name for p in read.results[0].properties] == ["mailfrom"]
+
+
+def test_ids_that_are_no_names_are_compared_as_text() -> None:
+    assert authres.claims('"Mail Host"; none', "mail host")
+    assert not authres.claims('"Mail Host"; none', "mail")
+    with pytest.raises(ValueError, match="semicolon"):
+        authres.parse("mx.example 1 x; none")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import importlib
 import io
 import json
 import subprocess
@@ -165,6 +166,10 @@ def test_input_has_a_limit(
     monkeypatch.setattr("corvus_auth.cli.MAX_INPUT", 10)
     assert run("authres", stdin=b"x" * 11)[0] == 64
     assert "too large" in capsys.readouterr().err
+
+
+def test_the_entry_point_is_the_command() -> None:
+    assert importlib.import_module("corvus_auth.__main__").main is main
 
 
 def test_it_runs_as_a_module(zone: str) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from corvus_auth import dmarc
-from corvus_auth.dmarc import Author, Identifier, Policy, Status, author, parse_record
-from corvus_auth.dmarc.walk import walk_names
+from corvus_auth.dmarc import Author, Identifier, Policy, Status, author, parse_record, psl
+from corvus_auth.dmarc.walk import fetch, walk_names
 from corvus_auth.lookup import Lookup, ZoneResolver, run
 
 Zone = dict[str, dict[str, Any]]
@@ -273,6 +274,7 @@ def test_names_that_cannot_exist_are_not_asked() -> None:
     run(dmarc.discover(name), resolver)
     assert all(len(asked) <= 253 for asked in resolver.asked)
     assert walk_names("com") == ("com",)
+    assert run(fetch([name]), ZoneResolver({}))[name].record is None
 
 
 # Alignment.
@@ -430,6 +432,18 @@ def test_rfc_7489_uses_the_real_list_where_it_is_installed() -> None:
     assert (found.status, found.organizational_domain) == ("pass", "example.co.uk")
 
 
+def test_without_the_extra_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    psl.suffix_list.cache_clear()
+    monkeypatch.setitem(sys.modules, "publicsuffixlist", None)
+    with pytest.raises(ImportError, match=r"corvus-auth\[psl\]"):
+        check("example.com", {}, mode="rfc7489")
+    psl.suffix_list.cache_clear()
+
+
+def test_without_a_record_there_is_no_policy() -> None:
+    assert run(dmarc.discover("example.com"), ZoneResolver({})).policy is None
+
+
 # Authors.
 
 
@@ -486,6 +500,7 @@ def test_one_domain_is_found(value: str, domain: str) -> None:
         (["undisclosed:;"], "quarantine"),
         (["a@good.com, <b@[x]>"], "reject"),
         (["a.<b>@x.com"], "reject"),
+        (["<a[b]@x.com>"], "reject"),
         (["a;@x.com"], "quarantine"),
     ],
 )

@@ -23,6 +23,7 @@ from corvus_auth.lookup import Answer, Lookup
 RECORDS = {
     ("example.com.", "TXT"): ['300 IN TXT "v=spf1 mx " "-all"'],
     ("example.com.", "MX"): ["300 IN MX 10 mx.example.com."],
+    ("example.com.", "NS"): ["300 IN NS ns.example.com."],
     ("mx.example.com.", "A"): ["300 IN A 192.0.2.1"],
     ("mx.example.com.", "AAAA"): ["300 IN AAAA 2001:db8::1"],
     ("1.2.0.192.in-addr.arpa.", "PTR"): ["300 IN PTR mx.example.com."],
@@ -67,9 +68,11 @@ class NameServer:
         if lines is None:
             if not any(known == name for known, _ in RECORDS):
                 reply.set_rcode(dns.rcode.NXDOMAIN)
-            reply.authority.append(
-                dns.rrset.from_text("example.com.", 30, "IN", "SOA", "ns. root. 1 2 3 4 20")
-            )
+            reply.authority.append(dns.rrset.from_text("example.com.", 30, "IN", "NS", "ns."))
+            if not name.startswith("bare."):
+                reply.authority.append(
+                    dns.rrset.from_text("example.com.", 30, "IN", "SOA", "ns. root. 1 2 3 4 20")
+                )
             return reply
         for line in lines:
             ttl, _, kind, data = line.split(" ", 3)
@@ -108,6 +111,8 @@ CASES = [
     ("none.example.com", "A", Answer("nxdomain", (), False, 20)),
     ("broken.example.com", "A", Answer("servfail")),
     ("slow.example.com", "A", Answer("timeout")),
+    ("example.com", "NS", Answer("servfail")),
+    ("bare.example.com", "A", Answer("nxdomain", (), False, 60)),
     ("odd\\name.example.com", "A", Answer("ok", ("192.0.2.2",), False, 300)),
     ("a" * 64 + ".example.com", "A", Answer("servfail")),
     ("a..b", "A", Answer("servfail")),

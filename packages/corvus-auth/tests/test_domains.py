@@ -40,6 +40,7 @@ def test_names_become_a_labels(given: str, expected: str) -> None:
         "a@b.example",
         "[192.0.2.1]",
         "a/b.example",
+        "\u00e4" * 60 + ".example",  # too long once it is punycode
         "\u2100.example",  # NFKC makes "a/c" of it
         "\u2603.example",  # a symbol
         "exa\u202emple.com",  # changes the direction of what follows

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from corvus_auth import spf
-from corvus_auth.lookup import Answer
+from corvus_auth.lookup import Answer, AnswerStatus
 
 SUITE = json.loads((Path(__file__).parent / "vectors" / "rfc7208-tests.json").read_text("utf-8"))
 
@@ -92,3 +92,36 @@ def test_suite(scenario: dict[str, Any], case: dict[str, Any]) -> None:
     if "explanation" in case:
         assert (result.explanation or "DEFAULT") == case["explanation"], shown
     json.dumps(result.to_dict())
+
+
+class FailingSuiteResolver(SuiteResolver):
+    """As the suite's, but look-up number *fail_at* ends with *status*."""
+
+    def __init__(self, zonedata: dict[str, list[Any]], fail_at: int, status: AnswerStatus) -> None:
+        super().__init__(zonedata)
+        self.left = fail_at
+        self.status: AnswerStatus = status
+
+    def resolve(self, name: str, rdtype: str) -> Answer:
+        self.left -= 1
+        return Answer(self.status) if self.left == -1 else super().resolve(name, rdtype)
+
+
+@pytest.mark.parametrize("status", ["timeout", "servfail"])
+@pytest.mark.parametrize("scenario", SUITE, ids=lambda s: s["description"])
+def test_each_look_up_of_each_case_failed_in_turn_is_a_verdict(
+    scenario: dict[str, Any], status: AnswerStatus
+) -> None:
+    for case in scenario["tests"].values():
+        for fail_at in range(spf.Limits().lookups):
+            resolver = FailingSuiteResolver(scenario["zonedata"], fail_at, status)
+            result = spf.check(case["host"], case["mailfrom"], case["helo"], resolver=resolver)
+            if resolver.left >= 0:
+                break  # there is no look-up of that number
+            assert result.status in set(spf.Status)
+            assert result.reason
+            if fail_at == 0:
+                assert result.status == "temperror"
+            if case["result"] == "fail":
+                # Trouble never turns a fail into a pass.
+                assert result.status != "pass"

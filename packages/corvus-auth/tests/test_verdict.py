@@ -156,6 +156,10 @@ def test_results_with_their_own_json_keep_it() -> None:
 
     verdict = judge("example.com", dkim=[Result()])
     assert verdict.to_dict()["dkim"] == [{"mine": "yes"}]
+    bare = SimpleNamespace(status="pass", domain="example.com", selector=None)
+    assert judge("example.com", dkim=[bare]).to_dict()["dkim"] == [
+        {"status": "pass", "domain": "example.com"}
+    ]
 
 
 def test_each_look_up_failed_in_turn_gives_a_verdict() -> None:

@@ -1,4 +1,4 @@
-"""Channel binding data for SCRAM-*-PLUS.
+"""Channel binding data for the -PLUS mechanisms of SCRAM.
 
 ``tls-exporter`` (RFC 9266) comes from the TLS library: 32 octets exported under the label
 ``EXPORTER-Channel-Binding`` with an empty context.  ``tls-server-end-point`` (RFC 5929 §4) is a hash

@@ -28,7 +28,7 @@ from corvus_auth.sasl.machine import (
 )
 from corvus_auth.sasl.names import decode_saslname, encode_saslname
 from corvus_auth.sasl.saslprep import PrepError, saslprep
-from corvus_auth.sasl.steps import Challenge, NeedKeys, Reason, Step
+from corvus_auth.sasl.steps import Challenge, NeedKeys, Reason, Step, Success
 from corvus_auth.secret import Secret
 
 #: Mechanism without -PLUS -> name of the hash.
@@ -275,7 +275,7 @@ class ScramServer(ServerMechanism):
             hashlib.new(self._hash, client_key, usedforsecurity=True).digest(), keys.stored_key
         )
         outcome = conclude(Verdict(matches and known, identity), authcid, authzid)
-        if matches and known and getattr(outcome, "reason", None) is None:
+        if isinstance(outcome, Success):
             verifier = base64.b64encode(hmac.digest(keys.server_key, message, self._hash))
             # "returns additional data together with a server's indication of a successful
             # outcome": protocols without room for it send it as one more challenge, to be

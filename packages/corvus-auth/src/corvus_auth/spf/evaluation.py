@@ -242,6 +242,7 @@ class _Check:
             # "with the exception that if no SPF record is found, or if the <target-name> is
             # malformed, the result is a "permerror" rather than "none""
             reason = f"{domain}: {term.text}: {outcome[1]}"
+            self.trace.append((depth, domain, term, "permerror", outcome[1], ()))
             return Status.PERMERROR, reason, term.text, None, domain
         return outcome
 
@@ -515,6 +516,9 @@ def evaluate(
         status, reason = Status.NONE, f"no domain to check: {error}"
     except _Stop as stop:
         status, reason = stop.status, stop.reason
+        if not check.trace or check.trace[-1][3] != status:
+            # A budget is no term's own outcome.
+            check.trace.append((0, domain, None, str(status), reason, ()))
     return SPFResult(
         status,
         printable(reason, 500),
