@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corvus_imap import (
+    Limits,
     Section,
     SectionText,
     UnknownEncoding,
@@ -19,6 +20,10 @@ from corvus_imap import (
     matches,
     section,
 )
+from corvus_imap.codec._lexer import Cursor
+from corvus_imap.codec.grammar import Grammar
+from corvus_imap.codec.parse_structure import parse_body, parse_envelope
+from corvus_imap.codec.render_structure import render_body, render_envelope
 from corvus_imap.section import binary_size, section_octets, section_range
 from corvus_imap.sort import SortFacts
 from corvus_imap.thread import ThreadFacts
@@ -218,3 +223,23 @@ def test_search_and_facts_never_raise(message: bytes, text: str) -> None:
     matches(HeaderKey("content-type", text), message)
     SortFacts.of(message, 0.0)
     ThreadFacts.of(message, 1, 0.0)
+
+
+#: As strict as the grammar: 8-bit octets in quoted strings only after UTF8=ACCEPT.
+GRAMMAR = Grammar(frozenset(), Limits(response_depth=500, search_depth=500))
+
+
+@given(messages, st.booleans())
+def test_our_own_client_reads_what_is_said_and_says_the_same(message: bytes, utf8: bool) -> None:
+    part = parse(message)
+    told = envelope(part, utf8=utf8)
+    cursor = Cursor(told, GRAMMAR, utf8=utf8)
+    assert render_envelope(parse_envelope(cursor), utf8) == told
+    assert cursor.pos == len(told)
+    for extended in (False, True):
+        told = bodystructure(part, utf8=utf8, extended=extended)
+        cursor = Cursor(told, GRAMMAR, utf8=utf8)
+        body = parse_body(cursor)
+        assert cursor.pos == len(told)
+        # One language may be a string or a list of one (RFC 9051 §9, body-fld-lang): compare the values.
+        assert parse_body(Cursor(render_body(body, utf8), GRAMMAR, utf8=utf8)) == body
