@@ -6,8 +6,8 @@ import codecs
 
 import pytest
 
-from corvus_message import decode_charset
-from corvus_message.charsets import _BY_LABEL, _CODECS, codec, incremental_decoder
+from corvus_message import charsets, decode_charset
+from corvus_message.charsets import _BY_LABEL, _CODECS, codec
 
 
 def test_every_label_means_one_codec_that_python_has() -> None:
@@ -68,8 +68,15 @@ def test_nothing_fails_to_decode(octets: bytes, name: str | None, wanted: str) -
     assert decode_charset(octets, name) == wanted
 
 
-def test_text_decodes_in_chunks() -> None:
-    decoder = incremental_decoder("utf-8")
-    assert decoder.decode(b"\xc3") + decoder.decode(b"\xa4", final=True) == "ä"
-    assert incremental_decoder("x-unknown").decode(b"\xc3\xa4") == "ä"
-    assert incremental_decoder(None).decode(b"\xc3\xa4") == "ä"
+def test_a_codec_that_this_python_lacks_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(charsets._BY_LABEL, "xmissing", "no-such-codec")
+    assert decode_charset(b"\xc3\xa4", "x-missing") == "ä"
+
+
+def test_no_codec_gives_out_half_a_pair() -> None:
+    assert decode_charset(b"+2AA-x+2D3cJg-", "utf-7") == "\ufffdx\U0001f426"
+
+
+def test_text_becomes_octets_whatever_is_in_it() -> None:
+    assert charsets.encode_text("ä\udcff") == b"\xc3\xa4\xff"
+    assert charsets.encode_text("\ud800") == b"?"

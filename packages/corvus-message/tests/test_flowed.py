@@ -31,3 +31,7 @@ def test_text_is_wrapped_so_that_it_flows() -> None:
 def test_a_word_longer_than_a_line_stays_whole() -> None:
     assert encode_flowed("x" * 100) == "x" * 100
     assert encode_flowed("x" * 100 + " y").split("\r\n") == ["x" * 100 + " ", "y"]
+
+
+def test_the_signature_mark_keeps_its_space() -> None:
+    assert encode_flowed("a \n-- \nme") == "a\r\n-- \r\nme"

@@ -16,6 +16,7 @@ from corvus_message import html_to_text
         ("a<br>b<br/>c", "a\nb\nc"),
         ("<div>a</div><div>b</div>", "a\n\nb"),
         ("&lt;b&gt; &amp; &eacute; &#x41;", "<b> & é A"),
+        ("&#" + "9" * 5000 + ";a&#x" + "f" * 5000, "\ufffda\ufffd"),
         ("a<!-- <b>hidden</b> -->b", "ab"),
         ("a<!-- never closed", "a"),
         ("<!DOCTYPE html><?xml x?>a", "a"),

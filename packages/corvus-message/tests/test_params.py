@@ -90,6 +90,7 @@ def test_a_disposition_may_be_anything() -> None:
 def test_comments_are_stripped_outside_of_quotes() -> None:
     assert strip_comments(b'a(b)"(c)"\\(d(e(f)g)h') == b'a"(c)"\\(dh'
     assert strip_comments(b"a(b") == b"a"
+    assert strip_comments(b"a)b(c)d") == b"a)bd"
     assert strip_comments(b"a(b\\)c)d") == b"ad"
 
 

@@ -193,6 +193,21 @@ def test_readers_of_values_never_raise(octets: bytes) -> None:
     corvus_message.decode_uuencode(octets)
 
 
+@given(st.text(max_size=60) | texts)
+def test_readers_of_text_never_raise_and_what_they_give_can_be_encoded(text: str) -> None:
+    """Half surrogates included, which Python's `str` may hold."""
+    parse_date(text)
+    given = [decode_words(text), corvus_message.base_subject(text), safe_filename(text)]
+    given += corvus_message.message_ids(text)
+    for address in addresses(text):
+        given += [address.name, address.local, address.domain]
+    for each in given:
+        each.encode()
+    html_to_text(text)
+    decode_flowed(text)
+    encode_flowed(text)
+
+
 @given(st.binary(max_size=300))
 def test_base64_decodes_to_what_was_encoded(octets: bytes) -> None:
     assert decode_base64(encode_base64(octets)) == octets

@@ -194,6 +194,18 @@ def test_sloppy_reports_are_read_too() -> None:
     assert read_dsn(parse(b"A: b\n\nhi")) is None
 
 
+def test_what_comes_back_is_found_behind_other_parts() -> None:
+    raw = (
+        b"Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/delivery-status"
+        b"\n\nA: b\n\nFinal-Recipient: rfc822;a@b\n\n--b\n\nwords\n"
+        b"--b\nContent-Type: message/rfc822\n\nSubject: x\n\n\n--b--\n"
+    )
+    read = read_dsn(parse(raw))
+    assert read is not None
+    assert read.returned is not None
+    assert read.returned.subject == "x"
+
+
 def test_addresses_have_types() -> None:
     assert untyped_address("bob@x") == "bob@x"
     assert untyped_address("utf-8; \\x{D800}\\x{110000}\\x{1F426}") == "\\x{D800}\\x{110000}🐦"

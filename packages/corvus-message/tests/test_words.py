@@ -19,6 +19,7 @@ from corvus_message.words import encode_word_list
         (b"=?utf-8?q?=C3?= =?latin1?q?=E4?=", "\ufffdä"),
         (b"=?utf-8?q?a?==?utf-8?q?b?=", "ab"),
         (b"x=?utf-8?q?a?=y", "xay"),
+        (b"=?utf-8?q?a?= x =?utf-8?q?b?=", "a x b"),
         (b"=?utf-8?q?two words?=", "two words"),
         (b"=?utf-8*en?q?a?=", "a"),
         (b"=?x-unknown?q?a?= b", "=?x-unknown?q?a?= b"),
@@ -64,3 +65,7 @@ def test_words_are_cut_between_characters_and_not_over_75() -> None:
 
 def test_no_room_at_all_still_takes_a_character() -> None:
     assert decode_words(" ".join(encode_word_list("\U0001f426" * 3, first=0))) == "\U0001f426" * 3
+
+
+def test_no_text_is_no_word() -> None:
+    assert encode_word_list("") == []

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, final
 
-from corvus_message.charsets import decode_unlabelled
+from corvus_message.charsets import decode_unlabelled, encode_text
 from corvus_message.words import decode_words, encode_word_list, is_plain
 
 
@@ -106,7 +106,7 @@ def address_list(value: bytes | str) -> list[Address | Group]:
     A mailbox without an "@" has an empty domain; text that is no address at all comes as such a
     mailbox too, so nothing that was written is dropped but comments and stray punctuation.
     """
-    octets = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+    octets = encode_text(value) if isinstance(value, str) else value
     found: list[Address | Group] = []
     position = 0
     match_plain = _PLAIN.match
@@ -263,6 +263,8 @@ class _Reader:
         elif special == ":":
             # The colon of a group's name.  A second one inside a group names a new group:
             # groups do not nest (RFC 5322 §3.4), so "a:b:c:" costs no stack.
+            if self.angle is not None or self.at is not None:
+                self._flush()  # "a@b: c@d": an address is no name, and is not to be lost as one
             if self.group is not None:
                 self._end_group()
             self.group = _FOLD.sub(b" ", _joined(self.pieces)).strip(b" ")

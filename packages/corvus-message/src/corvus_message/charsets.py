@@ -9,7 +9,6 @@ have been quadratic, CVE-2022-45061).
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -129,13 +128,20 @@ def decode_charset(octets: bytes, charset: str | None) -> str:
     if name is None or label in _ASCII:
         return decode_unlabelled(octets)
     try:
-        return octets.decode(name, "replace")
+        text = octets.decode(name, "replace")
     except (UnicodeError, LookupError):
-        # Some multi-octet codecs raise in spite of "replace" (utf-16 of one octet on 3.11 does
-        # not, iso2022_kr may); a codec may be missing from a small build of Python.
+        # A codec may be missing from a small build of Python.
         return decode_unlabelled(octets)
+    if name == "utf-7":
+        # The one codec that gives out half a surrogate pair, at which whoever encodes the text
+        # again would fail.
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
-def incremental_decoder(charset: str | None) -> codecs.IncrementalDecoder:
-    """A decoder for text that arrives in chunks; unknown charsets are read as UTF-8."""
-    return codecs.getincrementaldecoder(codec(charset or "utf-8") or "utf-8")("replace")
+def encode_text(text: str) -> bytes:
+    """Text as the octets of a UTF-8 header; octets that `surrogateescape` made come back."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")

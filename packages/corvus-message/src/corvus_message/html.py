@@ -15,6 +15,8 @@ _TAG: Final = re.compile(
     r"<(/?)([A-Za-z][A-Za-z0-9:-]*+)((?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+)>", re.ASCII
 )
 _NAME: Final = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:-]*+)", re.ASCII)
+# `html.unescape` raises at a number of more digits than Python converts (4,300 by default).
+_ENDLESS: Final = re.compile(r"&#(?:[0-9]{8,}+|[xX][0-9A-Fa-f]{8,}+);?", re.ASCII)
 _SPACES: Final = re.compile(r"[ \t\r\n\f\xa0\u200b-\u200d\u034f\u00ad\ufeff]+")
 _BLANK_LINES: Final = re.compile(r"\n(?: ?\n){2,}")
 #: Elements whose content is no text, and what ends them.
@@ -57,7 +59,7 @@ def html_to_text(source: str, *, limit: int | None = None) -> str:
         place = source.find("<", position)
         text = source[position : place if place >= 0 else size]
         if text:
-            text = html.unescape(text)
+            text = html.unescape(_ENDLESS.sub("\ufffd", text))
             if not preformatted:
                 text = _SPACES.sub(" ", text)
                 if out and out[-1].endswith((" ", "\n")):

@@ -89,7 +89,6 @@ def _extended(octets: bytes, charset: str | None) -> str:
     return charsets.decode_charset(octets, charset)
 
 
-@lru_cache(maxsize=256)
 def decode_params(raw: RawParams) -> tuple[tuple[str, str], ...]:
     """
     Parameters for people: names in lower case, each once, continuations joined and charsets

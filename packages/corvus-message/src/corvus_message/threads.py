@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from corvus_message.charsets import encode_text
 from corvus_message.part import Part
 from corvus_message.words import decode_words
 
@@ -30,7 +31,7 @@ def message_ids(value: bytes | str) -> list[str]:
     >>> message_ids('<"a1"@x> <b@y> your message of Friday')
     ['a1@x', 'b@y']
     """
-    octets = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+    octets = encode_text(value) if isinstance(value, str) else value
     found: list[str] = []
     for match in _MESSAGE_ID.finditer(octets):
         identifier = _NO_PART_OF_ID.sub(b"", match[1])

@@ -123,7 +123,7 @@ class QuotedPrintableDecoder:
     of an escape rather than inside, and white space before the cut is kept.
     """
 
-    longest_line: Final = 65_536
+    longest_line: Final = 4_096
 
     __slots__ = ("_held",)
 

@@ -47,7 +47,7 @@ def decode_words(value: bytes | str) -> str:
     >>> decode_words(b"=?ISO-8859-1?Q?a?= =?UTF-8?B?w6Q=?= b")
     'aä b'
     """
-    octets = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+    octets = charsets.encode_text(value) if isinstance(value, str) else value
     if b"=?" not in octets:
         return charsets.decode_unlabelled(octets)
     pieces: list[str] = []
