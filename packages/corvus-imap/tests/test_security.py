@@ -31,6 +31,7 @@ from corvus_imap import (
     ProtocolError,
     RemoteProtocolError,
     ResponseReceived,
+    Secret,
     SequenceSet,
     ServerConnection,
     TLSInfo,
@@ -132,7 +133,7 @@ def test_a_client_that_wants_tls_takes_no_preauth_and_shows_no_password() -> Non
         conn.next_event()
     conn = client(require_tls=True)
     with pytest.raises(LocalProtocolError):
-        conn.send(commands.Login("a", commands.Secret(b"b")))
+        conn.send(commands.Login("a", Secret(b"b")))
     assert conn.data_to_send() == b""
 
 
@@ -161,10 +162,10 @@ def test_a_mailbox_name_cannot_become_two_lines(evil: str) -> None:
 
 def test_strings_with_line_ends_go_out_as_literals_and_nul_not_at_all() -> None:
     conn = client()
-    conn.send(commands.Login("a\r\nb NOOP", commands.Secret(b"x")))
+    conn.send(commands.Login("a\r\nb NOOP", Secret(b"x")))
     assert conn.data_to_send() == b"A1 LOGIN {9}\r\n"
     with pytest.raises(LocalProtocolError):
-        conn.send(commands.Login("a\0", commands.Secret(b"x")))
+        conn.send(commands.Login("a\0", Secret(b"x")))
 
 
 @pytest.mark.parametrize("name", ["UIDNEXT 5] x", "a\r\n", "a b", ""])

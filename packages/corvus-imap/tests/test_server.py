@@ -620,7 +620,7 @@ def test_what_cannot_be_written_is_your_mistake_and_changes_nothing() -> None:
             wrong()
     assert conn.data_to_send() == b""
     conn.ok()
-    wrongs: tuple[Callable[[], object], ...] = (
+    wrongs = (
         conn.ok,
         conn.no,
         conn.bad,

@@ -147,6 +147,14 @@ class ThreadNode:
     number: int | None
     children: tuple[ThreadNode, ...] = ()
 
+    def __post_init__(self) -> None:
+        # thread-nested = 2*thread-list: what is not there can only be the root of several
+        # (RFC 5256 §5; §3 step 4 removes every other).
+        if self.number is None and len(self.children) < 2:
+            raise ValueError("a missing parent has at least two children")
+        if any(child.number is None for child in self.children):
+            raise ValueError("a missing parent is the root of its thread")
+
 
 @final
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,12 @@ class Cursor:
             raise ParseError("a space expected")
         self.pos += 1
 
+    def spaces(self) -> None:
+        """Take one space or more, as a client does where examples of the RFCs have two."""
+        self.sp()
+        while self.skip(b" "):
+            pass
+
     def end(self) -> None:
         """Fail unless the command ends here."""
         if self.pos != len(self.data):

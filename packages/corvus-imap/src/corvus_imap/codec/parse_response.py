@@ -125,6 +125,7 @@ def _thread(cursor: Cursor) -> r.Response:
     threads: list[r.ThreadNode] = []
     while cursor.at(b"("):
         threads.append(_thread_list(cursor))
+        cursor.skip(b" ")
     return r.Thread(tuple(threads))
 
 
@@ -137,6 +138,7 @@ def _thread_list(cursor: Cursor) -> r.ThreadNode:
     while not cursor.skip(b")"):
         if cursor.at(b"("):
             children.append(_thread_list(cursor))
+            cursor.skip(b" ")
         else:
             if children:
                 raise ParseError("a number behind a nested thread")
@@ -163,8 +165,24 @@ def _mailbox_list(cursor: Cursor) -> tuple[tuple[str, ...], str | None, str]:
                 break
     cursor.sp()
     delimiter = cursor.nstring()
-    cursor.sp()
+    cursor.spaces()
     return tuple(attributes), None if delimiter is None else _text(delimiter), cursor.mailbox()
+
+
+def _skip_value(cursor: Cursor) -> None:
+    """A tagged-ext-val that means nothing to us (RFC 4466 §3): a word, or balanced parentheses."""
+    depth = 0
+    while True:
+        if cursor.skip(b"("):
+            depth += 1
+            continue
+        if not cursor.at(b")"):
+            cursor.astring()
+        while depth and cursor.skip(b")"):
+            depth -= 1
+        if not depth:
+            return
+        cursor.skip(b" ")
 
 
 def _list(cursor: Cursor) -> r.Response:
@@ -175,16 +193,17 @@ def _list(cursor: Cursor) -> r.Response:
         while True:
             label = cursor.astring().upper()
             cursor.sp()
-            cursor.need(b"(", "a list")
-            if label == b"CHILDINFO":
+            if label not in (b"CHILDINFO", b"OLDNAME"):
+                _skip_value(cursor)
+            elif not cursor.skip(b"("):
+                raise ParseError("a list expected")
+            elif label == b"CHILDINFO":
                 child_info.append(_text(cursor.astring()))
                 while cursor.list_rest():
                     child_info.append(_text(cursor.astring()))
-            elif label == b"OLDNAME":
+            else:
                 old_name = cursor.mailbox()
                 cursor.need(b")", "a closing parenthesis")
-            else:
-                raise ParseError("an unknown LIST item")
             if not cursor.list_rest():
                 break
     return r.List(mailbox, delimiter, attributes, tuple(child_info), old_name)
@@ -226,7 +245,7 @@ def _status(cursor: Cursor) -> r.Response:
 
 
 def _namespaces(cursor: Cursor) -> tuple[tuple[str, str | None], ...]:
-    cursor.sp()
+    cursor.spaces()
     if not cursor.skip(b"("):
         if cursor.nstring() is not None:
             raise ParseError("a list or NIL expected")
@@ -246,6 +265,7 @@ def _namespaces(cursor: Cursor) -> tuple[tuple[str, str | None], ...]:
                 cursor.string()
         cursor.need(b")", "a closing parenthesis")
         names.append((prefix, None if delimiter is None else _text(delimiter)))
+        cursor.skip(b" ")
     cursor.need(b")", "a closing parenthesis")
     return tuple(names)
 

@@ -39,6 +39,7 @@ CHARSETS: Final = {
     "UTF8": "utf-8",
     "ISO-8859-1": "latin-1",
     "ISO-8859-15": "iso-8859-15",
+    "KOI8-R": "koi8-r",
     "WINDOWS-1252": "cp1252",
 }
 #: What BADCHARSET names (RFC 9051 §7.1).
