@@ -12,10 +12,6 @@ from typing import Final, final
 
 from corvus_dkim.canonical import relaxed_header
 
-#: The empty line.  A bare LF ends a line here, so that a field that other software would see cannot
-#: hide behind one; `Header.bare` then says so, and no signature over such a header is accepted.
-_EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
-
 _FIELD_END: Final = re.compile(rb"\r\n(?![ \t])")
 _LENIENT_FIELD_END: Final = re.compile(rb"\r?\n(?![ \t])")
 
@@ -23,6 +19,9 @@ _LENIENT_FIELD_END: Final = re.compile(rb"\r?\n(?![ \t])")
 def find_body(data: bytes | bytearray, start: int = 0) -> tuple[int, int] | None:
     """
     Find the empty line.
+
+    A bare LF ends a line here, so that a field that other software would see cannot hide behind
+    one; `Header.bare` then says so, and no signature over such a header is accepted.
 
     Args:
         data: A message from its first octet, or as much of it as there is.
@@ -37,8 +36,12 @@ def find_body(data: bytes | bytearray, start: int = 0) -> tuple[int, int] | None
         if data.startswith(b"\n"):
             return 0, 1
     # The last three octets of what was searched may begin the empty line.
-    found = _EMPTY_LINE.search(data, max(0, start - 3))
-    return None if found is None else (found.start() + 1, found.end())
+    start = max(0, start - 3)
+    end = data.find(b"\n\r\n", start)
+    bare = data.find(b"\n\n", start, len(data) if end < 0 else end)
+    if bare >= 0:
+        return bare + 1, bare + 2
+    return None if end < 0 else (end + 1, end + 3)
 
 
 @final

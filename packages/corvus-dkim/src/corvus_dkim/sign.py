@@ -34,6 +34,9 @@ SIGNED: Final = (
     "List-Subscribe", "List-Post", "List-Owner", "List-Archive",
 )  # fmt: skip
 
+_OVERSIGNED: Final = [(name, name.lower().encode("ascii")) for name in OVERSIGNED]
+_SIGNED: Final = [(name, name.lower().encode("ascii")) for name in SIGNED]
+
 #: Seconds after which a signature is void: a week outlives every queue, and ends replays (§8.6).
 EXPIRES_IN: Final = 7 * 24 * 3600
 
@@ -75,7 +78,7 @@ class Signer:
     """
 
     __slots__ = (
-        "_body_form", "_domain", "_expires_in", "_header_form", "_headers", "_identity", "_key",
+        "_body_form", "_domain", "_expires_in", "_header_form", "_headers", "_identity", "_key", "_listed",
         "_normalise", "_oversign", "_selector", "_timestamp",
     )  # fmt: skip
 
@@ -99,7 +102,12 @@ class Signer:
         if len(domain) + len(selector) + len("._domainkey.") > taglist.MAX_NAME:
             raise ValueError("selector and domain make a name that is too long for DNS")
         self._key = PrivateKey.load(key, password)
-        self._headers = None if headers is None else _field_names(headers)
+        self._listed = () if headers is None else _field_names(headers)
+        self._headers = (
+            None
+            if headers is None
+            else {name: name.lower().encode("ascii") for name in self._listed}
+        )
         if expires_in is not None and expires_in <= 0:
             raise ValueError("a signature expires in a positive number of seconds, or never: None")
         self._expires_in = expires_in
@@ -159,17 +167,17 @@ class Signer:
 
     def _names(self, header: Header) -> list[str]:
         """The ``h=`` tag for this message, each name as often as it is signed."""
-        names: list[str] = []
+        count, names = header.count, []
         if self._headers is None:
-            for name in OVERSIGNED:
-                names += [name] * (header.count(name.lower().encode("ascii")) + 1)
-            for name in SIGNED:
-                names += [name] * header.count(name.lower().encode("ascii"))
+            for name, key in _OVERSIGNED:
+                names += [name] * (count(key) + 1)
+            for name, key in _SIGNED:
+                names += [name] * count(key)
         elif self._oversign:
-            for name in dict.fromkeys(self._headers):
-                names += [name] * (header.count(name.lower().encode("ascii")) + 1)
+            for name, key in self._headers.items():
+                names += [name] * (count(key) + 1)
         else:
-            names += self._headers
+            names += self._listed
         return names
 
     def _field(self, header: Header, bodies: BodyHashes, now: float | None) -> bytes:
@@ -207,7 +215,7 @@ class Signer:
         else:
             own = relaxed_header(name, value)[:-2]
         signature = to_base64(self._key.sign(sha256(signed + own).digest()))
-        return b"%s:%s%s\r\n" % (name, value, fold_base64(signature, value))
+        return b"%s:%s%s\r\n" % (name, value, fold_base64(signature, name + b":" + value))
 
 
 @final

@@ -60,13 +60,19 @@ class Signature:
     expires: int | None
     signature: bytes
     body_hash: bytes
+    record_name: str
+    """Where the key record is (RFC 6376 §3.6.2.1)."""
 
-    @property
-    def record_name(self) -> str:
-        """Where the key record is (RFC 6376 §3.6.2.1)."""
-        return f"{self.selector}._domainkey.{self.domain}"
-
-    def result(self, status: Status, reason: str, **facts: object) -> SignatureResult:
+    def result(
+        self,
+        status: Status,
+        reason: str,
+        *,
+        key_bits: int | None = None,
+        unsigned_octets: int = 0,
+        testing: bool = False,
+        secure: bool = False,
+    ) -> SignatureResult:
         """A verdict on this signature."""
         return SignatureResult(
             status,
@@ -75,12 +81,15 @@ class Signature:
             self.selector,
             self.identity,
             self.algorithm,
-            canonicalization=f"{self.header_form}/{self.body_form}",
-            signed_fields=tuple([name.decode("ascii") for name in self.names]),
-            timestamp=self.timestamp,
-            expires=self.expires,
-            signature=self.signature,
-            **facts,  # type: ignore[arg-type]  # key_bits, unsigned_octets, testing, secure
+            key_bits,
+            unsigned_octets,
+            f"{self.header_form}/{self.body_form}",
+            tuple(b":".join(self.names).decode("ascii").split(":")),
+            self.timestamp,
+            self.expires,
+            testing,
+            secure,
+            self.signature,
         )
 
     def data_hash(self, header: Header, position: int) -> bytes:
@@ -95,7 +104,7 @@ class Signature:
         name, _, value = header.fields[position].partition(b":")
         # "with the value of the "b=" tag (including all surrounding whitespace) deleted ... and
         # without a trailing CRLF".
-        start, end = self.tags.spans[b"b"]
+        start, end = self.tags.signature_span
         value = value[:start] + value[end:]
         if self.header_form == "simple":
             own = name + b":" + value
@@ -159,6 +168,7 @@ def _parse(tags: TagList, arc: bool) -> Signature:
         expires=expires,
         signature=signature_tag(tags),
         body_hash=_body_hash(tags[b"bh"]),
+        record_name=f"{selector}._domainkey.{domain}",
     )
 
 

@@ -1,13 +1,14 @@
 """Tag=value lists (RFC 6376 §3.2), the form of signatures and of key records.
 
-The list is kept as octets.  `parse` checks the grammar and reports where each value stands,
-because the value of ``b=`` has to be cut out of the field without touching its neighbours.
+The list is kept as octets.  `parse` checks the grammar and reports where the value of ``b=`` stands,
+because it has to be cut out of the field without touching its neighbours.
 """
 
 from __future__ import annotations
 
 import re
 from binascii import Error, a2b_base64
+from functools import lru_cache
 from typing import Final
 
 from corvus_dkim.errors import TagListError
@@ -20,7 +21,10 @@ _NAME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9_]*")
 # with FWS between, so CRLF only before WSP, and no other control.  Octets from 0x80 on are let
 # through: "an implementation that wished to anticipate future standards would be advised not to
 # preclude the use of UTF-8-encoded text" (RFC 6376 §3.2); the tags that matter check their own.
-_FORBIDDEN: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n[ \t])|(?<!\r)\n")
+_ALLOWED: Final = bytes([9, *range(0x20, 0x7F), *range(0x80, 0x100)])
+
+#: The names of the RFCs, which need no check.
+_KNOWN: Final = frozenset(b"v a b bh c d h i l q s t x z k n p g cv".split())
 
 _WSP: Final = b" \t\r\n"
 
@@ -42,15 +46,15 @@ MAX_NAME: Final = 253
 
 class TagList(dict[bytes, bytes]):
     """
-    Values by name, whitespace around them removed; `spans` says where they stood.
+    Values by name, whitespace around them removed.
 
-    ``spans[name]`` are the offsets behind the ``=`` and of the ``;`` (or the end), so everything
-    between belongs to the value and the whitespace around it.
+    `signature_span` holds the offsets behind the ``=`` of ``b=`` and of its ``;`` (or the end):
+    the value and all whitespace around it, to be deleted before a signature is computed.
     """
 
-    __slots__ = ("spans",)
+    __slots__ = ("signature_span",)
 
-    spans: dict[bytes, tuple[int, int]]
+    signature_span: tuple[int, int]
 
 
 def parse(text: bytes) -> TagList:
@@ -64,10 +68,10 @@ def parse(text: bytes) -> TagList:
         TagListError: The text breaks the grammar, or a tag occurs twice: "if a tag name does occur
             more than once, the entire tag-list is invalid".
     """
-    if _FORBIDDEN.search(text):
+    if not _is_text(text):
         raise TagListError("a character that no tag list may hold")
     tags = TagList()
-    tags.spans = spans = {}
+    tags.signature_span = (0, 0)
     at = 0
     pieces = text.split(b";")
     if not pieces[-1].strip(_WSP):
@@ -79,14 +83,24 @@ def parse(text: bytes) -> TagList:
         key = name.strip(_WSP)
         if not equals:
             raise TagListError("a tag without =")
-        if not _NAME.fullmatch(key):
+        if key not in _KNOWN and not _NAME.fullmatch(key):
             raise TagListError("a tag whose name is none")
         if key in tags:
             raise TagListError(f"the tag {key[:20].decode('ascii')} occurs twice")
         tags[key] = value.strip(_WSP)
-        spans[key] = (at + len(name) + 1, at + len(piece))
+        if key == b"b":
+            tags.signature_span = (at + len(name) + 1, at + len(piece))
         at += len(piece) + 1
     return tags
+
+
+def _is_text(text: bytes) -> bool:
+    """Whether *text* is printable but for whitespace, and each CRLF in it is a fold."""
+    lines = text.translate(None, _ALLOWED)
+    if not lines:
+        return True
+    folds = text.count(b"\r\n ") + text.count(b"\r\n\t")
+    return len(lines) == 2 * folds and text.count(b"\r\n") == folds
 
 
 def base64_value(value: bytes) -> bytes:
@@ -160,9 +174,19 @@ def quote_printable(octets: bytes, also: bytes = b"") -> bytes:
 
 def is_domain(name: bytes) -> bool:
     """Whether *name* is the ``domain-name`` of RFC 6376 §3.5: two labels at least, all ASCII."""
-    return len(name) <= MAX_NAME and _DOMAIN.fullmatch(name) is not None
+    return len(name) <= MAX_NAME and _is_domain(name)
 
 
 def is_selector(name: bytes) -> bool:
     """Whether *name* is a ``selector`` (RFC 6376 §3.1): one label or more."""
-    return len(name) <= MAX_NAME and _SELECTOR.fullmatch(name) is not None
+    return len(name) <= MAX_NAME and _is_selector(name)
+
+
+@lru_cache(maxsize=1024)
+def _is_domain(name: bytes) -> bool:
+    return _DOMAIN.fullmatch(name) is not None
+
+
+@lru_cache(maxsize=1024)
+def _is_selector(name: bytes) -> bool:
+    return _SELECTOR.fullmatch(name) is not None

@@ -8,34 +8,20 @@ same for a message that is in memory.  Nothing a sender can write makes any of t
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final, final
-
-from cryptography.exceptions import InvalidSignature
 
 from corvus_dkim import signature as field
 from corvus_dkim.body_hash import BodyHashes
-from corvus_dkim.errors import RecordError, SignatureError
+from corvus_dkim.errors import SignatureError
 from corvus_dkim.header import Header, find_body
+from corvus_dkim.judge import header_problem, judge
 from corvus_dkim.line_ends import Lines
 from corvus_dkim.lookup import Evaluation, Lookup, arun, run
-from corvus_dkim.policy import LEAST_RSA_BITS, Policy
-from corvus_dkim.record import KeyRecord
+from corvus_dkim.policy import Policy
 from corvus_dkim.result import SignatureResult, Status
 from corvus_dkim.signature import Signature
 
 _DEFAULT: Final = Policy()
-
-#: How far each failure went, so that of several key records the one that fits best is reported.
-_RANK: Final = {
-    Status.PASS: 0,
-    Status.POLICY: 1,
-    Status.FAIL: 2,
-    Status.NEUTRAL: 3,
-    Status.PERMERROR: 4,
-    Status.TEMPERROR: 5,
-}
 
 
 @final
@@ -126,7 +112,10 @@ class Verifier:
     def _begin(self, octets: bytes) -> None:
         """The header is there: see which signatures it has, and which body hashes they need."""
         header = self._header = Header(octets)
-        problem = self._header_problem(header)
+        problem = header_problem(header)
+        if self._too_long:
+            limit = self._policy.max_header_octets
+            problem = Status.PERMERROR, f"the header is longer than {limit} octets"
         tried = 0
         for position in header.index.get(field.FIELD, ()):
             value = header.value(position)
@@ -147,24 +136,6 @@ class Verifier:
                 else:
                     self._bodies.want(signature.body_form, signature.length)
             self._found.append((position, found))
-
-    def _header_problem(self, header: Header) -> tuple[Status, str] | None:
-        """What is wrong with the header for every signature alike."""
-        if self._too_long:
-            limit = self._policy.max_header_octets
-            return Status.PERMERROR, f"the header is longer than {limit} octets"
-        if header.bare:
-            # Software differs on where such a header has its fields, so nobody can say what was
-            # signed.  Signers had to turn these into CRLF (RFC 6376 §5.3).
-            return Status.FAIL, "the header has bare LF line ends; a signature covers CRLF"
-        authors = header.count(b"from")
-        if authors != 1:
-            # The other From is what the reader may be shown (RFC 6376 §8.15).
-            return (
-                Status.PERMERROR,
-                f"the message has {authors} From fields; RFC 5322 wants exactly one",
-            )
-        return None
 
     # Evaluating.
 
@@ -193,8 +164,18 @@ class Verifier:
             answers[asked[0].name] = yield asked[0]
         elif asked:
             answers = dict(zip(lookups, (yield asked), strict=True))
+        header = self._header
+        assert header is not None  # _finish() has seen to it
         return [
-            self._judge(found, position, answers[found.record_name], now)
+            judge(
+                found,
+                position,
+                answers[found.record_name],
+                header=header,
+                bodies=self._bodies,
+                policy=self._policy,
+                now=now,
+            )
             if isinstance(found, Signature)
             else found
             for position, found in self._found
@@ -207,127 +188,6 @@ class Verifier:
     async def averify(self, *, resolver: Any, now: float | None = None) -> list[SignatureResult]:
         """Evaluate with an asynchronous resolver; the clock is read if *now* is None."""
         return await arun(self.evaluate(now=time.time() if now is None else now), resolver)
-
-    def _judge(
-        self, signature: Signature, position: int, answer: Any, now: float
-    ) -> SignatureResult:
-        """The verdict on one signature, given what DNS said about its key."""
-        assert self._header is not None  # evaluate() has finished the header
-        name = signature.record_name
-        if answer.status in ("timeout", "servfail"):
-            # "If the query for the public key fails to respond ... TEMPFAIL (key unavailable)".
-            what = "timed out" if answer.status == "timeout" else "failed"
-            return signature.result(
-                Status.TEMPERROR, f"key unavailable: the look-up of {name} {what}"
-            )
-        if answer.status != "ok" or not answer.records:
-            return signature.result(Status.PERMERROR, f"no key for signature: {name} has none")
-        digest = signature.data_hash(self._header, position)
-        judged: SignatureResult | None = None
-        # "the Verifier can choose one of the key records or may cycle through the key records"
-        # (RFC 6376 §6.1.2): a name may hold records that have nothing to do with DKIM.
-        for text in answer.records[: self._policy.max_key_records]:
-            result = self._with_record(signature, text, digest, now)
-            if judged is None or _RANK[result.status] < _RANK[judged.status]:
-                judged = result
-            if judged.status is Status.PASS:
-                break
-        assert judged is not None  # there is at least one record
-        return replace(judged, secure=True) if answer.secure else judged
-
-    def _with_record(
-        self, signature: Signature, text: bytes, digest: bytes, now: float
-    ) -> SignatureResult:
-        """The steps of RFC 6376 §6.1.2 from 5 on, and those of §6.1.3."""
-        try:
-            record = KeyRecord.parse(text)
-        except RecordError as error:
-            return signature.result(Status.PERMERROR, str(error))
-        refused = check_record(record, signature.key_type, self._policy)
-        bits = record.bits or None
-        if refused is not None:
-            return signature.result(
-                Status.PERMERROR, refused, key_bits=bits, testing=record.testing
-            )
-        form, length = signature.body_form, signature.length
-        size = self._bodies.length(form)
-        unsigned = 0 if length is None else max(0, size - length)
-        failed = ""
-        if record.strict and signature.identity_domain != signature.domain:
-            failed = "the key is strict (t=s), and the domain of i= is not d="
-        elif length is not None and length > size:
-            failed = f"l= covers {min(length, 10**12)} octets, and the body has {size}"
-        elif self._bodies.digest(form, length) != signature.body_hash:
-            failed = "body hash did not verify"
-        else:
-            try:
-                record.verify(signature.signature, digest)
-            except InvalidSignature:
-                failed = "signature did not verify"
-        if failed:
-            status = Status.FAIL
-            if record.testing:
-                # "Verifiers MUST NOT treat messages from Signers in testing mode differently from
-                # unsigned email, even should the signature fail to verify."
-                status, failed = Status.NEUTRAL, f"{failed}; the key is being tested (t=y)"
-        else:
-            refusals = list(_refusals(signature, record, self._policy, now, unsigned))
-            status = Status.POLICY if refusals else Status.PASS
-            failed = "; ".join(refusals) or "signature verified"
-        return signature.result(
-            status, failed, key_bits=bits, unsigned_octets=unsigned, testing=record.testing
-        )
-
-
-def check_record(record: KeyRecord, key_type: str, policy: Policy) -> str | None:
-    """
-    Whether a key may be used for a signature (RFC 6376 §6.1.2, steps 6 to 8; RFC 8301 §3.2).
-
-    Returns:
-        Why not, or ``None``.
-    """
-    if record.hashes is not None and "sha256" not in record.hashes:
-        return "inappropriate hash algorithm: h= of the key does not allow sha256"
-    if not record.services & {"*", "email"}:
-        return "the key is not for email (s=)"
-    if record.kind != key_type:
-        return "inappropriate key algorithm: k= of the key is not that of a="
-    if record.revoked:
-        return "key revoked"
-    if record.kind == "rsa":
-        if record.bits < LEAST_RSA_BITS:
-            # "Verifiers MUST NOT consider signatures using RSA keys of less than 1024 bits as
-            # valid signatures" (RFC 8301 §3.2).
-            return f"an RSA key of {record.bits} bits must not be used (RFC 8301)"
-        if record.bits > policy.maximum_rsa_bits:
-            return f"an RSA key of {record.bits} bits is too long"
-    return None
-
-
-def _refusals(
-    signature: Signature, record: KeyRecord, policy: Policy, now: float, unsigned: int
-) -> Iterator[str]:
-    """What the policy has against a signature that is good otherwise."""
-    if signature.length is not None and not policy.accept_body_length:
-        yield (
-            f"l= leaves {unsigned} octets of the body unsigned"
-            if unsigned
-            else ("l= lets anybody append to the body")
-        )
-    if record.kind == "rsa" and record.bits < policy.minimum_rsa_bits:
-        yield f"an RSA key of {record.bits} bits is too short"
-    if (
-        policy.check_expiry
-        and signature.expires is not None
-        and now > signature.expires + policy.expiry_slack
-    ):
-        yield "signature expired"
-    if (
-        policy.future_slack is not None
-        and signature.timestamp is not None
-        and signature.timestamp > now + policy.future_slack
-    ):
-        yield "the signature is from the future"
 
 
 def evaluate(
