@@ -16,6 +16,7 @@ import dns.message
 import dns.rcode
 import dns.rrset
 
+import corvus_auth.dns
 from corvus_auth import dmarc, spf
 from corvus_auth.dns import AsyncDNSResolver, DNSResolver
 from corvus_auth.lookup import Answer, Lookup
@@ -133,6 +134,26 @@ def test_answers(server: NameServer, name: str, rdtype: str, expected: Answer) -
         return await resolver.resolve(name, rdtype)
 
     assert asyncio.run(ask()) == expected
+
+
+def test_a_name_server_may_have_a_port_of_its_own(server: NameServer) -> None:
+    resolver = AsyncDNSResolver([f"127.0.0.1:{server.port}"], lifetime=0.3)
+    answer = asyncio.run(resolver.aresolve("mx.example.com", "A"))
+    assert answer.records == ("192.0.2.1",)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("192.0.2.1", ("192.0.2.1", 53)),
+        ("192.0.2.1:5300", ("192.0.2.1", 5300)),
+        ("2001:db8::1", ("2001:db8::1", 53)),
+        ("[2001:db8::1]", ("2001:db8::1", 53)),
+        ("[2001:db8::1]:5300", ("2001:db8::1", 5300)),
+    ],
+)
+def test_name_servers_are_written_in_the_usual_ways(text: str, expected: tuple[str, int]) -> None:
+    assert corvus_auth.dns._server(text, 53) == expected
 
 
 def test_answers_are_kept_for_their_time(server: NameServer) -> None:

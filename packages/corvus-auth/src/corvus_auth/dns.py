@@ -109,10 +109,22 @@ def _trouble(error: Exception) -> Answer:
 _ERRORS: Final = (dns.exception.DNSException, OSError, ValueError)
 
 
+def _server(text: str, port: int) -> tuple[str, int]:
+    """Address and port of ``192.0.2.1``, ``192.0.2.1:5300``, ``2001:db8::1``, ``[2001:db8::1]:53``."""
+    if text.startswith("["):
+        address, _, rest = text[1:].partition("]")
+        return address, int(rest.removeprefix(":") or port)
+    address, colon, rest = text.partition(":")
+    if colon and ":" not in rest:
+        return address, int(rest)
+    return text, port
+
+
 def _configure(resolver: Any, nameservers: Sequence[str], port: int, lifetime: float) -> None:
     if nameservers:
-        resolver.nameservers = list(nameservers)
-        resolver.port = port
+        pairs = [_server(text, port) for text in nameservers]
+        resolver.nameservers = [address for address, _ in pairs]
+        resolver.nameserver_ports = dict(pairs)
     resolver.lifetime = lifetime
     resolver.search = []
     # The DO bit asks for DNSSEC; the AD bit in the answer is believed, so the name servers and the
@@ -127,8 +139,8 @@ class DNSResolver:
     A plain resolver; look-ups that may run in parallel do, in threads.
 
     Args:
-        nameservers: Addresses; those of the system when empty.
-        port: Theirs.
+        nameservers: Addresses, with a port or without; those of the system when empty.
+        port: Of those without.
         lifetime: Seconds for one look-up with all its retries.
         cache: Answers kept.
     """
@@ -206,6 +218,10 @@ class AsyncDNSResolver:
         except _ERRORS as error:
             answer = _trouble(error)
         return self._cache.put(name, rdtype, answer)
+
+    async def aresolve(self, name: str, rdtype: str) -> Answer:
+        """The same under the name that says so."""
+        return await self.resolve(name, rdtype)
 
     async def aresolve_many(self, lookups: Sequence[Lookup]) -> list[Answer]:
         """Answer several questions at once, in order."""

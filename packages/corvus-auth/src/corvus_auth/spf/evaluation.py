@@ -521,7 +521,8 @@ def evaluate(
             check.trace.append((0, domain, None, str(status), reason, ()))
     return SPFResult(
         status,
-        printable(reason, 500),
+        # Printable by construction; a term may be as long as its record.
+        reason if len(reason) <= 500 else printable(reason, 500),
         domain,
         identity,
         sender,
