@@ -16,6 +16,9 @@ __all__ = ["FileSystem"]
 class FileSystem:
     """The real one.  Errors are `OSError`, translated by the callers."""
 
+    parallel = True
+    """Syncs of a batch may wait side by side; a harness that counts wants them in order."""
+
     def make_folder(self, path: Path) -> None:
         """Make a folder and its parents, mode 0700; it may be there."""
         path.mkdir(mode=0o700, parents=True, exist_ok=True)

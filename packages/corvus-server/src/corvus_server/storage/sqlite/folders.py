@@ -80,7 +80,7 @@ class BodyFolders:
     ) -> None:
         self.root = root
         self._files = files
-        self._threads = threads
+        self._threads = threads if files.parallel else 0
         self._pool: ThreadPoolExecutor | None = None
         self._made: set[str] = set()
         self._open: OrderedDict[str, int] = OrderedDict()
