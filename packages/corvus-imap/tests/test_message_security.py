@@ -25,20 +25,27 @@ from corvus_imap.types.search import TextField, TextKey
 from corvus_message import parse
 
 
-def best(run: Callable[[], object]) -> float:
-    taken = []
-    for _ in range(2):
-        gc.collect()
-        start = time.perf_counter()
-        run()
-        taken.append(time.perf_counter() - start)
-    return min(taken)
+def taken(run: Callable[[], object]) -> float:
+    """Seconds of this process: neighbours on the machine do not count."""
+    gc.collect()
+    start = time.process_time()
+    run()
+    return time.process_time() - start
 
 
 def assert_linear(make: Callable[[int], Callable[[], object]], size: int) -> None:
-    """time(2n) <= 2.5 time(n), with a floor below which this machine's noise is louder."""
-    once, twice = best(make(size)), best(make(2 * size))
-    assert twice <= 2.5 * once + 0.03, (once, twice)
+    """
+    time(2n) <= 2.5 time(n), with a floor below which the machine's noise is louder.
+
+    Measured until it holds, a few times: noise passes, a square does not.
+    """
+    small, large = make(size), make(2 * size)
+    once = twice = float("inf")
+    for _ in range(5):
+        once, twice = min(once, taken(small)), min(twice, taken(large))
+        if twice <= 2.5 * once + 0.03:
+            return
+    raise AssertionError(f"{once:.3f} s for n, {twice:.3f} s for 2n")
 
 
 def everything(message: bytes) -> Callable[[], object]:
@@ -237,10 +244,10 @@ def test_row_31_a_flood_of_soft_line_breaks_is_linear() -> None:
 def test_a_set_costs_what_it_has_ranges_and_not_what_they_span() -> None:
     view = MailboxView(Snapshot(range(1, 200_001, 2)))
     wide = SequenceSet.parse(b",".join([b"1:*"] * 5_000))
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(view.resolve(wide, uid=True)) == 100_000
     assert len(view.resolve(SequenceSet.parse(b"1:4294967295"), uid=True)) == 100_000
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
     assert_linear(
         lambda n: (
             lambda: view.resolve(SequenceSet(tuple([(i, i) for i in range(1, 4 * n, 4)])), uid=True)

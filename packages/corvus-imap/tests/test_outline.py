@@ -117,3 +117,11 @@ def test_ten_thousand_parts_and_a_hundred_levels_need_no_stack() -> None:
     for message in (wide, deep):
         outline = Outline.of(message)
         assert bytes(Outline.parse(bytes(outline))) == bytes(outline)
+
+
+def test_the_encoding_of_a_part_that_ends_within_a_group_is_finished() -> None:
+    """Base64 without its padding: what is held back comes at the end."""
+    message = b"Content-Type: a/b\r\nContent-Transfer-Encoding: base64\r\n\r\naGVsbG8"
+    outline = Outline.of(message)
+    assert b"".join(decode_chunks(outline, (1,), [b"aGVs", b"bG8"])) == b"hello"
+    assert binary(message, (1,)) == b"{5}\r\nhello"

@@ -151,7 +151,7 @@ def naive_references(messages: list[ThreadFacts]) -> tuple[ThreadNode, ...]:
             subjects[subject] = Naive(children=[there, node])
             root.children.append(subjects[subject])
     sort_below(root)
-    return root.node().children
+    return tuple([child.node() for child in root.children])
 
 
 @st.composite
