@@ -54,7 +54,6 @@ def check(
 
     The clock is read for the deadline, and for ``%{t}`` when *now* is ``None``.
     """
-    when = int(time.time() if now is None else now)
     return run(
         evaluate(
             ip,
@@ -62,7 +61,7 @@ def check(
             helo,
             limits=limits,
             receiver=receiver,
-            now=when,
+            now=time.time if now is None else now,
             clock=time.monotonic,
         ),
         resolver,
@@ -80,7 +79,6 @@ async def acheck(
     now: float | None = None,
 ) -> SPFResult:
     """Check one identity with an asynchronous resolver; else as `check`."""
-    when = int(time.time() if now is None else now)
     return await arun(
         evaluate(
             ip,
@@ -88,7 +86,7 @@ async def acheck(
             helo,
             limits=limits,
             receiver=receiver,
-            now=when,
+            now=time.time if now is None else now,
             clock=time.monotonic,
         ),
         resolver,

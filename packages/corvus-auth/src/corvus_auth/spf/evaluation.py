@@ -87,7 +87,7 @@ class _Check:
     origin: str
     helo: str
     receiver: str
-    now: int
+    now: float | Callable[[], float]
     clock: Callable[[], float] | None
     deadline: float
 
@@ -389,10 +389,13 @@ class _Check:
             "i": dotted,
             "v": version,
             "h": self.helo,
-            "c": str(self.address),
-            "r": self.receiver,
-            "t": str(self.now),
         }
+
+    def _values_to_explain(self, domain: str) -> dict[str, str]:
+        """With the letters that are "allowed only in "exp" text" (RFC 7208 §7.2)."""
+        now = self.now() if callable(self.now) else self.now
+        more = {"c": str(self.address), "r": self.receiver, "t": str(int(now))}
+        return self._values(domain) | more
 
     def _name_of_client(self, domain: str) -> Evaluation[str]:
         """``%{p}``: "If the <domain> is present in the list of validated domains, it SHOULD be
@@ -427,7 +430,7 @@ class _Check:
             if len(answer.records) != 1 or len(answer.records[0]) > self.limits.record:
                 return ""
             spec = compile_macros(answer.records[0].decode("ascii"), explain=True)
-            values = self._values(domain)
+            values = self._values_to_explain(domain)
             if "p" in spec.letters:
                 values["p"] = yield from self._name_of_client(domain)
             text = spec.expand(values)
@@ -444,18 +447,16 @@ def _identity(mail_from: str | None, helo: str) -> tuple[str, str, str, str]:
     sender = (mail_from or "").strip()
     if sender.startswith("<") and sender.endswith(">"):
         sender = sender[1:-1]
-    identity = "mailfrom"
     if not sender:
         # "When the reverse-path is null, this document defines the "MAIL FROM" identity to be the
         # mailbox composed of the local-part "postmaster" and the "HELO" identity" (§2.4)
-        identity, sender = "helo", helo.strip()
-        return identity, f"postmaster@{sender}", "postmaster", sender
-    local, at, domain = sender.rpartition("@")
-    if not at:
-        domain = sender
+        name = helo.strip()
+        return "helo", f"postmaster@{name}", "postmaster", name
+    local, _, domain = sender.rpartition("@")
+    if local:
+        return "mailfrom", sender, local, domain
     # "If the <sender> has no local-part, substitute the string "postmaster"" (§4.3)
-    local = local or "postmaster"
-    return identity, f"{local}@{domain}", local, domain
+    return "mailfrom", f"postmaster@{domain}", "postmaster", domain
 
 
 def evaluate(
@@ -465,7 +466,7 @@ def evaluate(
     *,
     limits: Limits = Limits(),
     receiver: str = "unknown",
-    now: int = 0,
+    now: float | Callable[[], float] = 0,
     clock: Callable[[], float] | None = None,
 ) -> Evaluation[SPFResult]:
     """
@@ -481,7 +482,8 @@ def evaluate(
         helo: The argument of HELO or EHLO.
         limits: See `Limits`.
         receiver: The name of the host that checks, for ``%{r}`` in explanations.
-        now: Seconds since the epoch, for ``%{t}`` in explanations.
+        now: Seconds since the epoch, for ``%{t}`` in explanations, or a function that says so:
+            it is called only where an explanation asks.
         clock: A monotonic clock in seconds, for `Limits.seconds`; ``None``: no deadline.
 
     Returns:

@@ -112,7 +112,7 @@ def _record(record: Any) -> str:
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, init=False)
 class SPFResult:
     """What SPF says about one identity.  ``status`` and ``reason`` are always set."""
 
@@ -141,6 +141,40 @@ class SPFResult:
     void_lookups: int = 0
     """Terms whose look-up came back empty."""
     raw_trace: tuple[RawStep, ...] = field(default=(), repr=False, compare=False)
+
+    # Written by hand: the generated one of a frozen dataclass calls object.__setattr__ thirteen
+    # times, which took longer than the whole evaluation of a plain record.
+    def __init__(
+        self,
+        status: Status,
+        reason: str,
+        domain: str,
+        identity: str = "mailfrom",
+        sender: str = "",
+        helo: str = "",
+        ip: IPv4Address | IPv6Address | None = None,
+        mechanism: str = "default",
+        explanation: str = "",
+        lookups: int = 0,
+        terms: int = 0,
+        void_lookups: int = 0,
+        raw_trace: tuple[RawStep, ...] = (),
+    ) -> None:
+        self.__dict__.update(
+            status=status,
+            reason=reason,
+            domain=domain,
+            identity=identity,
+            sender=sender,
+            helo=helo,
+            ip=ip,
+            mechanism=mechanism,
+            explanation=explanation,
+            lookups=lookups,
+            terms=terms,
+            void_lookups=void_lookups,
+            raw_trace=raw_trace,
+        )
 
     @property
     def trace(self) -> tuple[TraceStep, ...]:
