@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from corvus_imap import (
     ALL_CAPABILITIES,
     NEED_DATA,
