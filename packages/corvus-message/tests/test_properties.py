@@ -201,6 +201,8 @@ def test_readers_of_text_never_raise_and_what_they_give_can_be_encoded(text: str
     given += corvus_message.message_ids(text)
     for address in addresses(text):
         given += [address.name, address.local, address.domain]
+        given.append(corvus_message.display_address(address))
+    given += [corvus_message.display_domain(text), corvus_message.display_text(text)]
     for each in given:
         each.encode()
     html_to_text(text)

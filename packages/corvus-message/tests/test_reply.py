@@ -94,4 +94,5 @@ def test_a_message_is_forwarded_whole() -> None:
     a = as_attachment(inner)
     assert (a.type, a.filename, a.content) == ("message/rfc822", "hello.eml", FULL + b"body")
     assert as_attachment(parse("Subject: ä\n\n".encode())).type == "message/global"
+    assert as_attachment(parse(b"Subject: \xe4\n\n")).type == "message/rfc822"
     assert as_attachment(parse(b"")).filename == "message.eml"

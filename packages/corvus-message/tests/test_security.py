@@ -23,6 +23,8 @@ from corvus_message import (
     decode_charset,
     decode_quoted_printable,
     decode_words,
+    display_address,
+    display_domain,
     format_field,
     html_to_text,
     message_ids,
@@ -378,8 +380,10 @@ def test_row_32_both_forms_of_a_domain_are_kept_and_hidden_letters_do_not_reach_
     (u,) = addresses("a@b\u00fccher.example")
     (a,) = addresses("a@xn--bcher-kva.example")
     assert (u.domain, a.domain) == ("bücher.example", "xn--bcher-kva.example")
+    assert display_domain("p\u0430ypal.example") == "xn--pypal-4ve.example"
     (m,) = addresses('"admin@bank.example\u202e" <x@evil.example>')
     assert m.domain == "evil.example"
+    assert display_address(m) == "x@evil.example"
     assert "\u202e" not in safe_filename("invoice\u202efdp.exe")
     assert "\u202e" not in parse("\nabc\u202edef".encode()).preview()
 

@@ -12,6 +12,7 @@ from corvus_message.body import BodyView
 from corvus_message.builder import Attachment, build, new_boundary, new_message_id
 from corvus_message.charsets import decode_charset
 from corvus_message.dates import format_date, parse_date
+from corvus_message.display import display_address, display_domain, display_text
 from corvus_message.fields import (
     format_address_field,
     format_field,
@@ -107,6 +108,9 @@ __all__ = [  # noqa: RUF022
     "encode_base64",
     "encode_flowed",
     "encode_quoted_printable",
+    "display_address",
+    "display_domain",
+    "display_text",
     "html_to_text",
     "safe_filename",
     "transfer_decoder",

@@ -99,6 +99,17 @@ def with_crlf(octets: bytes) -> bytes:
     return _BARE_END.sub(b"\r\n", octets)
 
 
+def is_international(octets: bytes) -> bool:
+    """Whether a header is one of RFC 6532: UTF-8, and not ASCII.  Other 8-bit headers are broken."""
+    if octets.isascii():
+        return False
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _longest_line(octets: bytes) -> int:
     return max(map(len, octets.split(b"\r\n")))
 

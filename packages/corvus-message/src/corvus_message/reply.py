@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, final
 
 from corvus_message.address import Address, addresses, is_addr_spec
-from corvus_message.builder import Attachment
+from corvus_message.builder import Attachment, is_international
 from corvus_message.filenames import safe_filename
 from corvus_message.part import Part
 from corvus_message.threads import message_id, message_ids, references, split_subject
@@ -145,7 +145,7 @@ def as_attachment(part: Part) -> Attachment:
     ('Fwd: hi', 'hi')
     """
     name = split_subject(_one_line(part.subject))[0]
-    kind = "message/rfc822" if part.header_octets.isascii() else "message/global"
+    kind = "message/global" if is_international(part.header_octets) else "message/rfc822"
     return Attachment(
         content=part.octets,
         filename=safe_filename(name[:80] or None, default="message") + ".eml",

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, final
 
-from corvus_message.builder import Entity, assemble, multipart, text_entity, with_crlf
+from corvus_message.builder import (
+    Entity,
+    assemble,
+    is_international,
+    multipart,
+    text_entity,
+    with_crlf,
+)
 from corvus_message.dates import format_date
 from corvus_message.fields import AddressArgument, check_text, fold, format_params_field
 from corvus_message.header import Headers
@@ -175,11 +182,11 @@ def _returned(original: bytes | None, *, full: bool, utf8: bool) -> list[Entity]
     octets = with_crlf(original if full else message.header_octets)
     if not octets.endswith(b"\r\n"):
         octets += b"\r\n"
-    eight_bit = not message.header_octets.isascii()
+    utf8 = utf8 and is_international(message.header_octets)
     if full:
-        kind = "message/global" if utf8 and eight_bit else "message/rfc822"
+        kind = "message/global" if utf8 else "message/rfc822"
     else:
-        kind = "message/global-headers" if eight_bit and utf8 else "text/rfc822-headers"
+        kind = "message/global-headers" if utf8 else "text/rfc822-headers"
     header = format_params_field("Content-Type", kind, ())
     header += fold("Content-Transfer-Encoding", ["7bit" if octets.isascii() else "8bit"])
     return [Entity(header, octets)]
