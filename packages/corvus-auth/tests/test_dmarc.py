@@ -308,6 +308,11 @@ def test_alignment(tags: str, spf: str | None, dkim: str | None, status: str) ->
     assert bool(found.aligned_by) is (status == "pass")
 
 
+def test_no_results_at_all_may_be_none() -> None:
+    zone = txt(example__com="v=DMARC1; p=reject")
+    assert check("example.com", zone, spf=None, dkim=None).status is Status.FAIL
+
+
 def test_only_a_pass_counts() -> None:
     zone = txt(example__com="v=DMARC1; p=reject")
     for status in ("fail", "softfail", "neutral", "none", "permerror", "policy"):
@@ -462,6 +467,8 @@ def test_without_a_record_there_is_no_policy() -> None:
         ("Alice\r\n <alice@example.com>", "example.com"),
         ("alice@b\u00fccher.example", "xn--bcher-kva.example"),
         (",, a@example.com ,", "example.com"),
+        ("alice@example.com <alice@Example.com>", "example.com"),
+        ("[Team] Alice <alice@example.com>", "example.com"),
     ],
 )
 def test_one_domain_is_found(value: str, domain: str) -> None:
@@ -480,6 +487,8 @@ def test_one_domain_is_found(value: str, domain: str) -> None:
         (["a@example.com b@example.com"], "reject"),
         (["a@evil.com <b@good.com>"], "reject"),
         (["<a@evil.com> <b@good.com>"], "reject"),
+        (["a@good.com x@evil.com <b@good.com>"], "reject"),
+        (["@ <b@good.com>"], "reject"),
         (["<a@good.com> b"], "reject"),
         (["a@[192.0.2.1]"], "reject"),
         (["a b@example.com"], "reject"),

@@ -585,6 +585,7 @@ def test_a_server_machine_gets_what_it_needs_or_is_not_made(name: str, arguments
         ("SCRAM-SHA-256", {"nonce": "a b"}),
         ("SCRAM-SHA-256", {"nonce": "a", "username": "a\x07"}),
         ("SCRAM-SHA-256", {"nonce": "a", "username": "\u00ad"}),
+        ("SCRAM-SHA-256", {"nonce": "a", "password": "a\x07"}),
         ("SCRAM-SHA-256-PLUS", {"nonce": "a"}),
         ("PLAIN", {"username": "a\0b"}),
         ("PLAIN", {"password": "a\r\nb"}),

@@ -86,8 +86,8 @@ def _swallow(call: Callable[[], object]) -> None:
 def test_row_14_parsers_are_linear(name: str) -> None:
     make, parse = GROWING[name]
     small, large = make(2_000), make(16_000)
-    # Eight times the input may take eight times as long, a generous factor, and a floor of 20 ms.
-    assert seconds(lambda: parse(large)) <= max(0.02, 24 * seconds(lambda: parse(small)))
+    # Eight times the input may take eight times as long, a generous factor, and a floor of 100 ms.
+    assert seconds(lambda: parse(large)) <= max(0.1, 24 * seconds(lambda: parse(small)))
 
 
 # Row 19: SPF.

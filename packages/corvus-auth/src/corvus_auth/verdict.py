@@ -137,7 +137,7 @@ def authenticate(
     """
     evaluations = [discover(from_domain, mode=mode), _evaluation(spf), _evaluation(dkim)]
     found, checked, signatures = yield from gather(evaluations)
-    signatures = tuple(signatures)
+    signatures = tuple(signatures or ())
     found = yield from complete(found, spf=checked, dkim=signatures)
     return Verdict(evaluate(found, spf=checked, dkim=signatures), checked, signatures)
 

@@ -101,6 +101,19 @@ def _addr_spec(tokens: list[tuple[str, str]]) -> str:
     return "".join([text for _, text in domain])
 
 
+def _check_phrase(phrase: list[tuple[str, str]], address: list[tuple[str, str]]) -> None:
+    """
+    Refuse a display name that is another address.
+
+    "a@evil.example <b@good.example>" shows one and means the other.  Careless software does put
+    the address itself, or "[Team]", in front without quotes: that misleads nobody.
+    """
+    if all(kind in ("atom", "quoted", "literal") for kind, _ in phrase):
+        return
+    if to_ascii(_addr_spec(phrase)) != to_ascii(_addr_spec(address)):
+        raise StructureError("a display name is another address")
+
+
 def _domains(tokens: list[tuple[str, str]]) -> list[str]:
     """The domains of a ``mailbox-list``."""
     found: list[str] = []
@@ -114,11 +127,9 @@ def _domains(tokens: list[tuple[str, str]]) -> list[str]:
         kinds = [kind for kind, _ in mailbox]
         if "<" in kinds:
             start = kinds.index("<")
-            # "a@evil.example <b@good.example>" shows one and means the other: not a phrase.
             if kinds[-1] != ">" or kinds.count("<") != 1 or kinds.count(">") != 1:
                 raise StructureError("angle brackets do not enclose one address")
-            if any(kind not in ("atom", "quoted") for kind in kinds[:start]):
-                raise StructureError("a display name has a special character outside quotes")
+            _check_phrase(mailbox[:start], mailbox[start + 1 : -1])
             mailbox = mailbox[start + 1 : -1]
         found.append(_addr_spec(mailbox))
         mailbox = []

@@ -188,7 +188,7 @@ def _status_of(result: Any) -> str:
 def _identifiers(spf: Any, dkim: Sequence[Any], status: str) -> list[Identifier]:
     """The domains of the results with *status*, as A-labels, each once."""
     found: list[Identifier] = []
-    for method, results in (("spf", () if spf is None else (spf,)), ("dkim", dkim)):
+    for method, results in (("spf", () if spf is None else (spf,)), ("dkim", dkim or ())):
         for result in results:
             if _status_of(result) != status or not result.domain:
                 continue

@@ -24,8 +24,9 @@ from corvus_auth.dmarc.report import (
 
 #: Octets of what is received, octets of the XML, elements of it, levels, characters of one text.
 MAX_PACKED: Final = 10 << 20
-MAX_XML: Final = 50 << 20
-MAX_ELEMENTS: Final = 2_000_000
+MAX_XML: Final = 20 << 20
+#: About 12,000 rows; the tree of so many elements takes some 80 MB.
+MAX_ELEMENTS: Final = 300_000
 MAX_DEPTH: Final = 16
 MAX_TEXT: Final = 4096
 

@@ -100,13 +100,16 @@ class StoredKeys:
             raise ValueError("not SCRAM keys") from error
 
 
-def _salted(password: Secret, salt: bytes, iterations: int, hash_name: str) -> bytes:
+def _normalized(password: Secret) -> bytes:
     try:
-        text = saslprep(password.reveal())
+        return saslprep(password.reveal()).encode("utf-8")
     except PrepError as error:
         raise ValueError(f"the password: {error}") from error
+
+
+def _salted(normalized: bytes, salt: bytes, iterations: int, hash_name: str) -> bytes:
     #   SaltedPassword := Hi(Normalize(password), salt, i)
-    return hashlib.pbkdf2_hmac(hash_name, text.encode("utf-8"), salt, iterations)
+    return hashlib.pbkdf2_hmac(hash_name, normalized, salt, iterations)
 
 
 def _keys(salted: bytes, hash_name: str) -> tuple[bytes, bytes, bytes]:
@@ -134,7 +137,7 @@ def derive_keys(
     """
     secret = password if isinstance(password, Secret) else Secret(password)
     hash_name = HASHES[mechanism]
-    salted = _salted(secret, salt, iterations, hash_name)
+    salted = _salted(_normalized(secret), salt, iterations, hash_name)
     _, stored_key, server_key = _keys(salted, hash_name)
     return StoredKeys(mechanism, salt, iterations, stored_key, server_key)
 
@@ -352,7 +355,7 @@ class ScramClient(ClientMechanism):
             flag = b"y"
         self._header = flag + b"," + (b"a=" + encode_saslname(authzid) if authzid else b"") + b","
         self._bare = b"n=%b,r=%b" % (encode_saslname(username), self._nonce)
-        self._password = password
+        self._password = _normalized(password)
         self._min, self._max = min_iterations, max_iterations
         self._signature: bytes | None = None
         self._sent_first = False
