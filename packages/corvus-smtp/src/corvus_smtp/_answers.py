@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 
 from corvus_smtp._data import DATAReader
-from corvus_smtp._says import ACCEPT, ACCEPT_WIRE, CLOSING, REJECT
+from corvus_smtp._says import ACCEPT, ACCEPT_WIRE, CLOSING, REJECT, greeting, hello
 from corvus_smtp._session import Session
 from corvus_smtp._state import State
 from corvus_smtp.errors import LocalProtocolError
@@ -49,8 +49,10 @@ class Answers(Session):
             raise LocalProtocolError("nothing to accept")
         kind = owed.__class__
         if kind is ConnectionOpened or kind is HelloReceived:
-            lines = self._greeting(text) if kind is ConnectionOpened else self._hello_lines(owed)
-            self._answer(owed, Reply(220 if kind is ConnectionOpened else 250, None, lines))
+            self._owed = None
+            if not self._closing:
+                self._out += self._welcome(owed, text)
+            self._settled(owed, True)
         elif kind is DataRequested and self._bdat is not None:
             self._owed = None
             self._begin_message()
@@ -203,6 +205,16 @@ class Answers(Session):
             raise LocalProtocolError("nothing to answer")
         return self._owed
 
+    def _offers(self) -> tuple[frozenset[str], bytes]:
+        return hello(self._hostname, self._policy, self._limits, self._tls is not None)
+
+    def _welcome(self, owed: Event, text: str | None) -> bytes:
+        if isinstance(owed, ConnectionOpened):
+            return greeting(self._hostname, self._policy.greeting if text is None else text)
+        if isinstance(owed, HelloReceived) and owed.verb == "HELO":
+            return Reply(250, None, self._hostname).wire()
+        return self._offers()[1]
+
     def _answer(self, owed: Event, reply: Reply) -> None:
         """Say *reply* and do what follows from it."""
         self._owed = None
@@ -250,7 +262,7 @@ class Answers(Session):
             assert isinstance(owed, HelloReceived)
             if accepted:
                 self._hello = owed
-                self._offered = self._offer(owed.verb != "HELO")
+                self._offered = frozenset() if owed.verb == "HELO" else self._offers()[0]
                 self._state = State.READY
                 self._reset()
         elif kind is AuthStarted or kind is AuthResponse:

@@ -76,7 +76,30 @@ def mail_error(error: ValueError, address: str, syntax: str) -> Reply:
     return Reply(501, "5.5.4", "Bad value of a parameter")
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
+def greeting(hostname: str, text: str) -> bytes:
+    """The 220, without an enhanced status (RFC 2034 §3)."""
+    return Reply(220, None, f"{hostname} {text}").wire()
+
+
+#: (hostname, id of the policy, id of the limits, TLS) -> what `hello` gives, and the two values
+#: themselves: held here they keep their ids, and hashing them at every EHLO costs more than it.
+_HELLOS: Final[dict[tuple[str, int, int, bool], tuple[frozenset[str], bytes, Policy, Limits]]] = {}
+
+
+def hello(hostname: str, policy: Policy, limits: Limits, tls: bool) -> tuple[frozenset[str], bytes]:
+    """What EHLO offers: the keywords, and the octets of the reply."""
+    key = (hostname, id(policy), id(limits), tls)
+    known = _HELLOS.get(key)
+    if known is None:
+        lines = offered_lines(policy, limits, tls)
+        wire = Reply(250, None, (hostname, *lines.values())).wire()
+        if len(_HELLOS) >= 256:
+            _HELLOS.clear()
+        known = _HELLOS[key] = (frozenset(lines), wire, policy, limits)
+    return known[0], known[1]
+
+
 def offered_lines(policy: Policy, limits: Limits, tls: bool) -> Mapping[str, str]:
     """What EHLO says: keyword -> its line."""
     lines: dict[str, str] = {}

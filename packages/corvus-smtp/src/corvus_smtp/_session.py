@@ -6,7 +6,6 @@ from typing import Final
 
 from corvus_smtp._buffer import Buffers
 from corvus_smtp._data import BDATReader, DATAReader
-from corvus_smtp._says import offered_lines
 from corvus_smtp._state import ACCEPTED, OUT_OF_SEQUENCE, State, Verb
 from corvus_smtp.commands import HELLO_NAME
 from corvus_smtp.errors import RemoteProtocolError
@@ -186,21 +185,6 @@ class Session(Buffers):
         self._say(reply)
         self._end(Abort.CLOSED)
         self._error = RemoteProtocolError(message, reply)
-
-    def _greeting(self, text: str | None) -> str:
-        return f"{self._hostname} {self._policy.greeting if text is None else text}"
-
-    def _offer(self, extended: bool) -> frozenset[str]:
-        if not extended:
-            return frozenset()
-        return frozenset(offered_lines(self._policy, self._limits, self._tls is not None))
-
-    def _hello_lines(self, owed: Event) -> tuple[str, ...]:
-        assert isinstance(owed, HelloReceived)
-        if owed.verb == "HELO":
-            return (self._hostname,)
-        offered = offered_lines(self._policy, self._limits, self._tls is not None)
-        return (self._hostname, *offered.values())
 
     def _line(self, limit: int) -> bytes | None:
         """Take a line off the buffer, without its CRLF; ``None`` if there is no whole one."""
