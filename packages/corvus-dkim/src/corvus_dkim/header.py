@@ -30,7 +30,7 @@ def find_body(data: bytes | bytearray, start: int = 0) -> tuple[int, int] | None
     Returns:
         The lengths of the header and of header and empty line, or ``None`` if it is not there yet.
     """
-    if start == 0:
+    if start < 2:
         if data.startswith(b"\r\n"):
             return 0, 2
         if data.startswith(b"\n"):

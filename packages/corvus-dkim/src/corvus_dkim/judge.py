@@ -81,11 +81,22 @@ def judge(
     if problem is not None:
         return signature.result(*problem)
     digest = signature.data_hash(header, position)
-    # "the Verifier can choose one of the key records or may cycle through the key records"
-    # (RFC 6376 §6.1.2): a name may hold records that have nothing to do with DKIM.
-    judged: SignatureResult | None = None
+    records: list[KeyRecord] = []
+    malformed = ""
     for text in answer.records[: policy.max_key_records]:
-        found = _with_record(signature, text, digest, bodies, policy, now, answer.secure)
+        try:
+            records.append(KeyRecord.parse(text))
+        except RecordError as error:
+            # "MUST ignore any public-key records that are malformed": a name may hold records
+            # that have nothing to do with DKIM.
+            malformed = malformed or str(error)
+    if not records:
+        return signature.result(Status.PERMERROR, malformed, secure=answer.secure)
+    # "the Verifier can choose one of the key records or may cycle through the key records"
+    # (RFC 6376 §6.1.2).
+    judged: SignatureResult | None = None
+    for record in records:
+        found = _with_record(signature, record, digest, bodies, policy, now, answer.secure)
         if found.status is Status.PASS:
             return found
         if judged is None or _RANK[found.status] < _RANK[judged.status]:
@@ -96,18 +107,14 @@ def judge(
 
 def _with_record(
     signature: Signature,
-    text: bytes,
+    record: KeyRecord,
     digest: bytes,
     bodies: BodyHashes,
     policy: Policy,
     now: float,
     secure: bool,
 ) -> SignatureResult:
-    """The steps of RFC 6376 §6.1.2 from 5 on, and those of §6.1.3."""
-    try:
-        record = KeyRecord.parse(text)
-    except RecordError as error:
-        return signature.result(Status.PERMERROR, str(error), secure=secure)
+    """The steps of RFC 6376 §6.1.2 from 6 on, and those of §6.1.3."""
     unsigned = 0
     refused = check_record(record, signature.key_type, policy)
     if refused is not None:

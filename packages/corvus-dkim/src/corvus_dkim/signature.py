@@ -236,10 +236,10 @@ def _body_hash(value: bytes) -> bytes:
 
 
 def _forms(tags: TagList) -> tuple[str, str]:
-    header, _, body = tags.get(b"c", b"simple/simple").lower().partition(b"/")
+    header, slash, body = tags.get(b"c", b"simple/simple").lower().partition(b"/")
     # "If only one algorithm is named, that algorithm is used for the header and "simple" is used
     # for the body."
-    header_form, body_form = FORMS.get(header), FORMS.get(body or b"simple")
+    header_form, body_form = FORMS.get(header), FORMS.get(body if slash else b"simple")
     if header_form is None or body_form is None:
         raise SignatureError(Status.NEUTRAL, "unknown canonicalization in c=")
     return header_form, body_form

@@ -15,7 +15,7 @@ from corvus_dkim.body_hash import BodyHashes
 from corvus_dkim.errors import SignatureError
 from corvus_dkim.header import Header, find_body
 from corvus_dkim.judge import header_problem, judge
-from corvus_dkim.line_ends import Lines
+from corvus_dkim.line_ends import Lines, normalise
 from corvus_dkim.lookup import Evaluation, Lookup, arun, run
 from corvus_dkim.policy import Policy
 from corvus_dkim.result import SignatureResult, Status
@@ -119,6 +119,8 @@ class Verifier:
         tried = 0
         for position in header.index.get(field.FIELD, ()):
             value = header.value(position)
+            if header.bare:
+                value = normalise(value)  # only to tell whose signature it would have been
             found: Signature | SignatureResult
             try:
                 signature = found = field.parse(value)
