@@ -37,7 +37,7 @@ from corvus_server.outbound.delivery import Relay
 from corvus_server.outbound.runner import QueueRunner, RunnerSettings
 from corvus_server.outbound.schedule import Schedule
 from corvus_server.outbound.submission import Signers, Submission, Submitter
-# from corvus_server.sessions import imap as imap_session
+from corvus_server.sessions import imap as imap_session
 from corvus_server.sessions import pop3 as pop3_session
 from corvus_server.sessions import smtp as smtp_session
 from corvus_server.storage.protocols import Store
@@ -316,7 +316,7 @@ class Server:
         makers = {
             "smtp": (smtp_session.ENGINE, self._smtp),
             "submission": (smtp_session.ENGINE, self._submission),
-            # "imap": (imap_session.ENGINE, self._imap),
+            "imap": (imap_session.ENGINE, self._imap),
             "pop3": (pop3_session.ENGINE, self._pop3),
         }
         engine, make = makers[kind]

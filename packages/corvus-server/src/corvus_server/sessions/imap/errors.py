@@ -1,0 +1,40 @@
+"""What a command is refused with: a response code and a sentence (RFC 5530)."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from corvus_server.storage.errors import (
+    AlreadyExists,
+    InvalidName,
+    NoSuchMailbox,
+    NotFound,
+    OverQuota,
+    StoreError,
+)
+
+
+@final
+class Refusal(Exception):
+    """The command is answered with NO, or with BAD where it makes no sense."""
+
+    def __init__(self, code: Any = None, text: str = "", *, bad: bool = False) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+        self.bad = bad
+
+
+def refusal_of(error: StoreError) -> Refusal:
+    """What a client is told of an error of the store; never what went wrong inside."""
+    if isinstance(error, OverQuota):
+        return Refusal("OVERQUOTA", "there is no room for it")
+    if isinstance(error, NoSuchMailbox):
+        return Refusal("NONEXISTENT", "there is no such mailbox")
+    if isinstance(error, NotFound):
+        return Refusal("NONEXISTENT", "it is not there")
+    if isinstance(error, AlreadyExists):
+        return Refusal("ALREADYEXISTS", "it is there already")
+    if isinstance(error, InvalidName):
+        return Refusal("CANNOT", "a mailbox cannot be called so")
+    return Refusal("UNAVAILABLE", "the store is not available just now; please try again")
