@@ -273,3 +273,18 @@ def test_the_archive_is_believed_for_no_size() -> None:
 def test_white_space_may_be_long() -> None:
     spread = OLD.replace(b"<record>", b" " * 100_000 + b"<record>")
     assert read_report(spread).rows
+
+
+@pytest.mark.parametrize(
+    "doctype",
+    [
+        b"<!DOCTYPE feedback>",
+        b'<!DOCTYPE feedback SYSTEM "http://evil.test/x.dtd">',
+        b'<!DOCTYPE feedback [<!ENTITY a "aaaa">]>',
+        b'<!DOCTYPE feedback [<!ENTITY a SYSTEM "file:///etc/passwd">]>',
+    ],
+)
+def test_a_report_with_a_document_type_is_refused_for_that(doctype: bytes) -> None:
+    assert read_report(OLD).rows  # nothing else is wrong with it
+    with pytest.raises(ReportError, match="document type"):
+        read_report(OLD.replace(b"?>", b"?>" + doctype, 1))
