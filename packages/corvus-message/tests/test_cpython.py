@@ -47,7 +47,7 @@ def test_it_is_divided_as_email_divides_it(path: Path) -> None:
 
 def same(part: Part, theirs: object) -> bool:
     assert isinstance(theirs, bytes)
-    # "any trailing white space on a Quoted-Printable line must be deleted" (RFC 2045 §6.7 (3)).
+    # "any trailing white space on a line must be deleted" (RFC 2045 §6.7 (3)); `email` keeps it.
     lines = [line.rstrip(b" \t") for line in theirs.split(b"\n")]
     return (
         part.decoded() == theirs

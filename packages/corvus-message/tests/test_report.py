@@ -169,6 +169,8 @@ def test_a_report_needs_somebody_to_report_about() -> None:
         report(recipients=[])
     with pytest.raises(ValueError, match="CR, LF"):
         report(reporting_mta="x\r\ny")
+    with pytest.raises(ValueError, match="no report"):
+        report(to="")
 
 
 def test_sloppy_reports_are_read_too() -> None:

@@ -117,8 +117,8 @@ def _is_inline(part: Part, number: int, kind: str) -> bool:
     disposition = part.disposition
     if disposition is not None and disposition.value == "attachment":
         return False
-    # "If multipart/related, only the first part can be inline.  If a text part with a filename,
-    # and not the first item in the multipart, assume it is an attachment" (RFC 8621 §4.1.4).
+    # "If multipart/related, only the first part can be inline"; a text that has a file name and is
+    # not the first part is taken for an attachment (RFC 8621 §4.1.4).
     return number == 0 or (kind != "related" and (media or part.filename is None))
 
 

@@ -53,16 +53,16 @@ _LONGEST: Final = 200
 
 def _year(text: str) -> int:
     year = int(text)
-    # "a two-digit year ... 00 and 49: adding 2000 ... 50 and 99, or any three digits: adding
-    # 1900" (RFC 5322 §4.3).
+    # "between 00 and 49, the year is interpreted by adding 2000 ... between 50 and 99, or any
+    # three digit year is encountered, the year is interpreted by adding 1900" (RFC 5322 §4.3).
     if len(text) == 2 and year < 50:
         return year + 2000
     return year + 1900 if len(text) < 4 else year
 
 
 def _named_zone(name: str | None) -> timezone:
-    # The military letters were misdefined in RFC 822, so they "SHOULD be considered equivalent
-    # to -0000"; other names likewise (RFC 5322 §4.3).
+    # The military letters were misdefined in RFC 822 and are read as -0000, and so is "any such
+    # time zone whose meaning is not known" (RFC 5322 §4.3).
     return timezone(timedelta(hours=_ZONES.get((name or "").lower(), 0)))
 
 

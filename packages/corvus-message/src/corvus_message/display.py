@@ -22,7 +22,7 @@ _UNSHOWN: Final = re.compile(
 )
 _BLANKS: Final = re.compile(r"\s+")
 
-#: "labels ... 63 octets or less; names 255" (RFC 1035 §2.3.4).
+#: Octets of a label and of a name (RFC 1035 §2.3.4).
 _LONGEST_LABEL: Final = 63
 _LONGEST_DOMAIN: Final = 255
 _ACE: Final = "xn--"
@@ -55,7 +55,7 @@ def _script(character: str) -> str:
 
 def _is_plain_word(label: str) -> bool:
     """Whether a label is letters of one script, or of scripts that belong together."""
-    # "MUST NOT contain "--" in the third and fourth character positions" (RFC 5891 §4.2.3.1).
+    # No U-label has two hyphens in its third and fourth places (RFC 5891 §4.2.3.1).
     if label[2:4] == "--":
         return False
     if any(c != "-" and unicodedata.category(c)[0] not in "LMN" for c in label):

@@ -8,7 +8,7 @@ from typing import Final
 
 _QUOTE: Final = re.compile(r">*")
 _SIGNATURE: Final = "-- "
-#: "SHOULD be 72 characters or less" including the trailing space (RFC 3676 §4.2).
+#: Characters of a line, the trailing space included (RFC 3676 §4.2 asks for 78 or less).
 _WIDTH: Final = 72
 
 
@@ -42,13 +42,13 @@ def decode_flowed(text: str, *, delsp: bool = False) -> str:
         quotes = _QUOTE.match(line)
         assert quotes is not None  # the pattern matches the empty string
         if flowing and quotes.end() != depth:
-            # "the quote depth of the flowed line ... differs: treat it as fixed" (RFC 3676 §4.5).
+            # A flowed line in front of another quote depth is taken as fixed (RFC 3676 §4.5).
             close()
         depth = quotes.end()
-        # "If the line begins with a space, delete it": space-stuffing (RFC 3676 §4.4).
+        # The first space is stuffing and goes (RFC 3676 §4.4).
         content = line[depth:].removeprefix(" ")
         if content == _SIGNATURE:
-            # "the signature separator line ... is considered neither fixed nor flowed" (§4.3).
+            # The mark of a signature is neither fixed nor flowed (RFC 3676 §4.3).
             close()
             flowing.append(content)
             close()
@@ -81,7 +81,7 @@ def encode_flowed(text: str) -> str:
             body = body.removeprefix(" ")
             done += [f"{mark} {piece}" for piece in _wrap(body, _WIDTH - len(mark) - 1)]
         else:
-            # Space-stuffing: "lines which start with a space, "From ", or ">"" (RFC 3676 §4.4).
+            # Space-stuffing, for what would be read as stuffed, quoted or mbox (RFC 3676 §4.4).
             done += [
                 f" {piece}" if piece.startswith((" ", "From ", ">")) else piece
                 for piece in _wrap(body, _WIDTH - 1)

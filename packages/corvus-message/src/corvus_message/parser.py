@@ -28,7 +28,7 @@ from corvus_message.part import Part
 _DELIMITER_TAIL: Final = re.compile(rb"(--)?[ \t]*+\r?(?:\n|\Z)")
 # Where a header ends whose fields are no longer read: an empty line, or perhaps a delimiter.
 _END_OF_HEADER: Final = re.compile(rb"\n(?:(\r?\n)|(?=--))")
-# "binary, 8bit and 7bit": the only encodings a composite type may have (RFC 2045 §6.4).
+# The only encodings that a composite type may have (RFC 2045 §6.4).
 _NO_ENCODING: Final = frozenset({b"", b"7bit", b"8bit", b"binary"})
 _NESTED: Final = frozenset({"message/rfc822", "message/global"})
 _DEFAULT_LIMITS: Final = Limits()

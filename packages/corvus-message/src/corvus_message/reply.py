@@ -83,8 +83,8 @@ def reply_headers(part: Part, *, own: Iterable[str] = (), everybody: bool = Fals
     cc = _distinct([*others, *_mailboxes(part, b"cc")], seen) if everybody else ()
     identifier = message_id(part)
     # "The "References:" field will contain the contents of the parent's "References:" field (if
-    # any) followed by the contents of the parent's "Message-ID:" field" and, where there is no
-    # References, In-Reply-To "if it contains exactly one message identifier" (RFC 5322 §3.6.4).
+    # any) followed by the contents of the parent's "Message-ID:" field"; where there is no
+    # References, In-Reply-To stands in, "containing a single message identifier" (RFC 5322 §3.6.4).
     chain = references(part)
     if part.field(b"references") is None:
         chain = message_ids(part.field(b"in-reply-to") or b"")

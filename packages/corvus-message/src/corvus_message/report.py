@@ -22,7 +22,13 @@ from corvus_message.builder import (
     with_crlf,
 )
 from corvus_message.dates import format_date
-from corvus_message.fields import AddressArgument, check_text, fold, format_params_field
+from corvus_message.fields import (
+    AddressArgument,
+    as_addresses,
+    check_text,
+    fold,
+    format_params_field,
+)
 from corvus_message.header import Headers
 from corvus_message.parser import parse
 from corvus_message.part import Part
@@ -278,11 +284,14 @@ def dsn(
     """
     if not recipients:
         raise ValueError("a report is about at least one recipient (RFC 3464 §2.1)")
+    if not as_addresses(to):
+        # "SMTP servers MUST NOT send notification messages about problems transporting
+        # notification messages" (RFC 5321 §3.6.3).
+        raise ValueError("a message without a reverse-path gets no report")
     if utf8 is None:
         utf8 = not all(r.final_recipient.isascii() for r in recipients)
     order = list(Action)
     gravest = min((r.action for r in recipients), key=order.index)
-    # "xtext ... decoded" (RFC 3464 §2.2.1).
     groups = [
         _group(
             [
@@ -293,7 +302,7 @@ def dsn(
         ),
         *(_recipient_group(recipient, utf8) for recipient in recipients),
     ]
-    # "a group of per-recipient fields is preceded by a blank line" (RFC 3464 §2.1).
+    # "Each group of per-recipient fields is preceded by a blank line" (RFC 3464 §2.3).
     machine = b"\r\n".join(groups)
     eight_bit = not machine.isascii()
     kind = "message/global-delivery-status" if eight_bit else "message/delivery-status"

@@ -57,7 +57,7 @@ def references(part: Part) -> list[str]:
     """
     The identifiers of the messages this one answers, oldest first, each once.
 
-    Those of References, "or if there are none, the first in In-Reply-To" (:rfc:`5256#section-3`).
+    Those of References or, where it has none, the first of In-Reply-To (:rfc:`5256#section-3`).
 
     >>> from corvus_message import parse
     >>> references(parse(b"References: <a@x> <b@x> <a@x>\\nIn-Reply-To: <c@x>\\n\\n"))

@@ -95,7 +95,7 @@ def encode_base64(octets: bytes, *, line: int = 76, eol: bytes = b"\r\n") -> byt
 
 # --- quoted-printable --------------------------------------------------------------------
 
-# "any trailing white space on a Quoted-Printable line must be deleted when decoding"
+# "when decoding a Quoted-Printable body, any trailing white space on a line must be deleted"
 # (RFC 2045 §6.7 (3)).  The look-behind keeps a megabyte of spaces linear.
 _TRAILING: Final = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
 # `a2b_qp` takes "=CR" for a soft break and drops the rest of the line with it; a bare CR is data.
@@ -265,7 +265,7 @@ def decode_uuencode(octets: bytes) -> bytes:
 
 
 class IdentityDecoder:
-    """7bit, 8bit and binary: "no encoding has been performed" (RFC 2045 §6.2)."""
+    """7bit, 8bit and binary: the octets are what they are (RFC 2045 §6.2)."""
 
     __slots__ = ()
 

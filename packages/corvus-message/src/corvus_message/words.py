@@ -31,7 +31,7 @@ _Q_SAFE: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 def _decode_text(encoding: bytes, text: bytes) -> bytes:
     if encoding in b"Bb":
         return decode_base64(text)
-    # "the '_' always represents hexadecimal 20" (RFC 2047 §4.2).
+    # The "_" "always represents hexadecimal 20", whatever the charset (RFC 2047 §4.2 (2)).
     return _Q_OCTET.sub(lambda m: binascii.unhexlify(m[1]), text.replace(b"_", b" "))
 
 
