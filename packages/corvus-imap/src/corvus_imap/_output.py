@@ -30,10 +30,14 @@ class Output:
     def compressed(self) -> bool:
         return self._deflater is not None
 
+    def need_no_line(self) -> None:
+        """Fail if a response has been begun and not ended."""
+        if self._open or self.literal_left:
+            raise LocalProtocolError("a response is not finished: it owes octets or its CRLF")
+
     def line(self, octets: bytes) -> None:
         """One or more whole lines of the engine's own."""
-        if self.in_line:
-            raise LocalProtocolError("a response is not finished: it owes octets or its CRLF")
+        self.need_no_line()
         if not self.closed:
             self._parts.append(octets)
 

@@ -493,6 +493,7 @@ class ClientConnection:
             raise self._fail("a continuation that nobody waits for")
         if busy.pieces:
             self._next_piece(busy)
+            self._pump()
             return None
         if busy.kind is c.Idle:
             self._idle_begun = True

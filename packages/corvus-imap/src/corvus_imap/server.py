@@ -273,12 +273,14 @@ class ServerConnection(Receiver):
         if isinstance(command, Compress) and self.buffered:
             self._refuse_behind("octets behind COMPRESS")
             return
-        reply = self._condition(r.Kind.OK, code, text or f"{_verb(command)} completed")
+        self._out.need_no_line()
+        if code is None and not text:
+            reply = None
+        else:
+            reply = self._condition(r.Kind.OK, code, text or f"{_verb(command)} completed")
         self._before_ok(command)
         was, self._state = self._state, after(self._state, type(command))
-        if reply.code is None:
-            reply = replace(reply, code=self._default_code(command))
-        self._out.line(render(reply, utf8=self.utf8))
+        self._out.line(self._completed(command, reply))
         self._done()
         if isinstance(command, c.Logout):
             self._shut()
@@ -357,6 +359,17 @@ class ServerConnection(Receiver):
             self._enable(self._enabled | {"CONDSTORE"})
         self._condstore = self._condstore or "CONDSTORE" in self._enabled
         self._out.line(render(r.Enabled(tuple(names))))
+
+    def _completed(self, command: c.Command | Append, reply: r.Condition | None) -> bytes:
+        code = self._default_code(command)
+        if reply is None:
+            plain = f"{self._tag} OK {_verb(command)} completed\r\n".encode("ascii")
+            if code is None:
+                return plain
+            reply = r.Condition(r.Kind.OK, f"{_verb(command)} completed", code, self._tag)
+        elif reply.code is None:
+            reply = replace(reply, code=code)
+        return render(reply, utf8=self.utf8)
 
     def _default_code(self, command: c.Command | Append) -> Code | None:
         if isinstance(command, c.Login | c.Authenticate):

@@ -31,6 +31,8 @@ _LITERAL: Final = re.compile(rb"(~?)\{([0-9]{1,19})\+?\}\r\n")
 _NUMBER: Final = re.compile(rb"[0-9]{1,19}")
 _WORD: Final = re.compile(rb"[A-Za-z0-9.\-=]+")
 _FLAG: Final = re.compile(rb"\\?[%b]+" % ATOM_CHARS)
+#   flag-list = "(" [flag *(SP flag)] ")"
+_FLAG_LIST: Final = re.compile(rb"\((\\?[%b]+(?: \\?[%b]+)*)?\)" % (ATOM_CHARS, ATOM_CHARS))
 #   list-mailbox = 1*list-char / string ; list-char = ATOM-CHAR / list-wildcards / resp-specials
 _PATTERN: Final = re.compile(rb"[%b%%*]+" % ASTRING_CHARS)
 _DATE: Final = re.compile(rb'("?)([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})\1')
@@ -234,7 +236,7 @@ class Cursor:
         if found:
             self.pos = found.end()
             try:
-                return SequenceSet.parse(found[0])
+                return SequenceSet.of_matched(found[0])
             except ValueError:
                 raise ParseError("a message number has 32 bits") from None
         if self.data[self.pos : self.pos + 1] == b"$" and self.grammar.saved_result:
@@ -255,12 +257,13 @@ class Cursor:
     def flag_list(self) -> tuple[Flag, ...]:
         r"""``flag-list``; ``\Recent`` is dropped, since clients send back what FETCH told them."""
         self.need(b"(", "a list of flags")
-        if self.skip(b")"):
+        found = _FLAG_LIST.match(self.data, self.pos - 1)
+        if not found:
+            raise ParseError("a flag expected")
+        self.pos = found.end()
+        if not found[1]:
             return ()
-        flags = [self.flag()]
-        while self.list_rest():
-            flags.append(self.flag())
-        return self.checked_flags(flags)
+        return self.checked_flags([Flag(word) for word in found[1].split(b" ")])
 
     def checked_flags(self, flags: list[Flag]) -> tuple[Flag, ...]:
         if len(flags) > self.grammar.limits.flags:

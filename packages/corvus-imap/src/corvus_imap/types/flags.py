@@ -31,9 +31,12 @@ class Flag(str):
     __slots__ = ()
 
     def __new__(cls, text: str | bytes) -> Flag:
-        if isinstance(text, Flag):
+        if isinstance(text, bytes):
+            raw = text
+        elif isinstance(text, Flag):
             return text
-        raw = text if isinstance(text, bytes) else text.encode("ascii", "replace")
+        else:
+            raw = text.encode("ascii", "replace")
         known = _KNOWN.get(raw.lower())
         if known is not None:
             return known

@@ -88,6 +88,11 @@ class SequenceSet:
         """
         if not SEQUENCE_SET.fullmatch(text):
             raise ValueError("not a sequence set")
+        return cls.of_matched(text)
+
+    @classmethod
+    def of_matched(cls, text: bytes) -> SequenceSet:
+        """`parse` for *text* that `SEQUENCE_SET` has matched already."""
         ranges = []
         for item in text.split(b","):
             first, colon, last = item.partition(b":")
