@@ -36,6 +36,7 @@ class ServerConnection(Receiver):
     Call `next_event` until it returns `NEED_DATA` (write `data_to_send`, read, `receive_data`) or
     `PAUSED` (answer the last event; or TLS is yours to start).  Each event's docstring says what you owe.
 
+    >>> from corvus_imap import Policy
     >>> conn = ServerConnection(policy=Policy(require_tls=False))
     >>> conn.receive_data(b"a1 LOGIN alice secret\\r\\n")
     >>> conn.next_event()
