@@ -10,14 +10,18 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from corvus_imap import responses, sort_messages, thread_messages
+from corvus_imap import responses
+from corvus_imap import thread as threads
+from corvus_imap.extensions.sort import ThreadAlgorithm
 from corvus_imap.sort import SortFacts
+from corvus_imap.sort import sort as sort_messages
 from corvus_imap.thread import ThreadFacts
 from corvus_imap.types import search as k
 from corvus_imap.types.search import SearchReturn
 from corvus_imap.types.sequence import SequenceSet
 from corvus_message import addresses, split_subject
 from corvus_server.sessions.imap.errors import Refusal
+from corvus_server.storage.facts import cut_fields, field_codes
 from corvus_server.storage.flags import SYSTEM_FLAGS
 
 if TYPE_CHECKING:
@@ -279,25 +283,24 @@ async def thread(session: IMAPSession, command: Any) -> None:
     if command.uid:
         session.tell(expunges=False)
     found = await _matching(session, command.key)
-    names = ("internal_time", "sent_at", "subject", "message_id", "references")
-    rows = _rows(session, found, names)
+    rows = _rows(session, found, ("internal_time", "header_fields"))
     view = session.box.view
     facts = []
     for uid in found:
         if uid not in rows:
             continue
-        _, internal, sent, subject, message_id, references = rows[uid]
-        text, is_reply = split_subject(subject)
-        facts.append(
-            ThreadFacts(
-                number=uid if command.uid else view.seq(uid) or 0,
-                sent_date=internal if sent is None else sent,
-                base_subject=text,
-                is_reply=is_reply,
-                message_id=message_id or None,
-                references=tuple(references or ()),
-            )
-        )
-    session.conn.send(responses.Thread(thread_messages(command.algorithm, facts)))
+        _, internal, packed = rows[uid]
+        header = cut_fields(packed, _THREAD_FIELDS) if packed is not None else b"\r\n"
+        number = uid if command.uid else view.seq(uid) or 0
+        facts.append(ThreadFacts.of(header, number, internal))
+    build = threads.references
+    if command.algorithm is ThreadAlgorithm.ORDEREDSUBJECT:
+        build = threads.orderedsubject
+    session.conn.send(responses.Thread(build(facts)))
     session.tell(expunges=command.uid)
     session.conn.ok()
+
+
+_THREAD_FIELDS: Final = (
+    field_codes([b"date", b"subject", b"message-id", b"in-reply-to", b"references"]) or frozenset()
+)

@@ -466,11 +466,12 @@ def make(
     admitted: bool,
     hostname: str,
     max_append: int,
+    policy: imap.Policy = POLICY,
 ) -> IMAPSession:
     """Build the session of a new connection."""
     facts = shell.facts
     conn = imap.ServerConnection(
-        policy=POLICY,
+        policy=policy,
         limits=_limits(max_append),
         tls=None if facts is None else ENGINE.tls_info(facts),
     )
