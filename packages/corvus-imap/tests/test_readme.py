@@ -7,8 +7,9 @@ import importlib
 import pkgutil
 from pathlib import Path
 
-import corvus_imap
 import pytest
+
+import corvus_imap
 
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages(corvus_imap.__path__, "corvus_imap.")

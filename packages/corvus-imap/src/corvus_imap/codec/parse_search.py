@@ -231,14 +231,14 @@ def parse_charset(cursor: Cursor) -> str:
 
 def parse_return_options(cursor: Cursor) -> frozenset[SearchReturn] | None:
     """``RETURN (...)`` and the space behind it, if it comes next."""
-    if cursor.data[cursor.pos : cursor.pos + 8].upper() != b"RETURN (":
+    known = cursor.grammar.search_returns
+    if not known or cursor.data[cursor.pos : cursor.pos + 8].upper() != b"RETURN (":
         return None
     cursor.pos += 8
     options: set[SearchReturn] = set()
     if cursor.skip(b")"):
         cursor.sp()
         return frozenset()
-    known = cursor.grammar.search_returns
     while True:
         option = known.get(cursor.word("a return option"))
         if option is None:
