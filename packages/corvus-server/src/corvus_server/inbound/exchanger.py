@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any, Final, final
 
 import corvus_dkim
@@ -480,11 +480,24 @@ async def maybe_threaded(size: int, function: Callable[..., Any], *arguments: An
     return await asyncio.to_thread(function, *arguments)
 
 
+#: Neighbours, who are never asked to come again (RFC 1918, 4193, 4291, 6598).
+_NEIGHBOURS: Final = tuple(
+    ip_network(text)
+    for text in (
+        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8",
+        "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10",
+    )
+)  # fmt: skip
+
+
 def _public(address: str) -> bool:
     try:
-        return ip_address(address).is_global
+        parsed = ip_address(address)
     except ValueError:
         return False
+    return not any(
+        parsed in network for network in _NEIGHBOURS if network.version == parsed.version
+    )
 
 
 def _text_of(message: corvus_message.Part, leaves: Sequence[corvus_message.Part]) -> str:
