@@ -1,0 +1,1 @@
+"""Webmail: folders, lists, reading, writing."""
