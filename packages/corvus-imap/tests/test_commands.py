@@ -222,13 +222,14 @@ def test_a_date_and_time_is_one_or_refused(text: str) -> None:
 
 
 def test_what_cannot_be_written_is_refused() -> None:
-    for tag, command in [
+    refused: list[tuple[str, commands.Command]] = [
         ("a b", commands.Noop()),
         ("", commands.Noop()),
         ("a", commands.Enable(("a b",))),
         ("a", commands.Login("a\0", Secret(b""))),
         ("a", commands.Select("\r\n")),
-    ]:
+    ]
+    for tag, command in refused:
         with pytest.raises(ValueError):
             serialize_command(tag, command)
 

@@ -49,7 +49,8 @@ from corvus_imap.types.codes import Code
 from corvus_imap.types.search import SearchReturn
 from corvus_imap.types.tls import TLSInfo
 
-#: "Non-synchronizing literals larger than 4096 bytes MUST NOT be used" under LITERAL- (RFC 7888 §5).
+#: Under LITERAL-, "non-synchronizing literals used in any command MUST NOT be larger than 4096 bytes"
+#: (RFC 7888 §5).
 _LITERAL_MINUS: Final = 4096
 #: The most that one `LiteralChunk` holds.
 _CHUNK: Final = 1 << 16
@@ -345,7 +346,8 @@ class Receiver:
 
     def _reject(self, kind: r.Kind, reason: str, code: Code | None = None) -> CommandRejected:
         """Answer a command that goes nowhere; too many in a row end the session."""
-        # "untagged BAD ... when the server cannot tell the tag" (RFC 9051 §7.1.3).
+        # "The untagged form indicates a protocol-level error for which the associated command can not
+        # be determined" (RFC 9051 §7.1.3).
         tag = self._tag or None
         self._out.line(render(r.Condition(kind, reason, code, tag)))
         self._mistakes += 1
@@ -416,7 +418,7 @@ class Receiver:
     def _drop(self, size: int) -> None:
         """Throw away a literal that comes anyway, and the rest of its command."""
         if self._fragments.skipped + size > self._budget():
-            # "the server ... may send BYE with TOOBIG and close" (RFC 7888 §4, §5).
+            # Rather than read it all, a server may say BYE with TOOBIG (RFC 7888 §4, §5).
             self._fatal = self._fail("far too long", "TOOBIG")
             return
         self._left = size
@@ -569,8 +571,7 @@ class Receiver:
             return AuthAborted(self._tag, "the response is too long")
         line = self._fragments.take(found)[:-2]
         # "If the client wishes to cancel an authentication exchange, it issues a line consisting of a
-        # single "*"", and "the server MUST reject the AUTHENTICATE command by sending a tagged BAD
-        # response" (RFC 9051 §6.2.2).
+        # single "*"" and that, as invalid base64, earns a tagged BAD (RFC 9051 §6.2.2).
         reason = "cancelled"
         if line != b"*":
             try:

@@ -398,7 +398,7 @@ class ServerConnection(Receiver):
 
     def _accept_tls(self) -> None:
         # Judged now, after the transport has stopped reading: whatever the engine holds came in clear
-        # behind the command, "and MUST NOT" be taken for the client's (CVE-2011-0411).
+        # behind the command, from whoever sits on the wire (CVE-2011-0411).
         if self.buffered:
             self._refuse_behind("octets behind STARTTLS")
             return

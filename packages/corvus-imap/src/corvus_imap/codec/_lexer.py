@@ -173,8 +173,8 @@ class Cursor:
         return content_or_none
 
     def _check_utf8(self, content: bytes) -> None:
-        # "quoted =/ DQUOTE *uQUOTED-CHAR DQUOTE" only "after a client has issued ENABLE"
-        # (RFC 6855 §3); before that a quoted string has 7 bits.
+        # RFC 6855 §3 widens quoted strings for those who have enabled UTF8=ACCEPT; before that they
+        # have 7 bits.
         if self.grammar.lenient:
             return
         if not self.utf8:

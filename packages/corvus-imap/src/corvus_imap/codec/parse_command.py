@@ -57,7 +57,7 @@ def _authenticate(cursor: Cursor, uid: bool) -> c.Authenticate:
         return c.Authenticate(mechanism)
     text = cursor.data[cursor.pos :]
     cursor.pos = len(cursor.data)
-    # "a single equals sign ("=") [means] an initial response of zero length" (RFC 4959 §3).
+    # "=" is the initial response that is there and empty (RFC 4959 §3).
     if text == b"=":
         return c.Authenticate(mechanism, Secret(b""))
     try:
@@ -157,8 +157,8 @@ def _list_select(cursor: Cursor) -> frozenset[ListSelect]:
         selects.add(option)
         if not cursor.list_rest():
             break
-    # "the RECURSIVEMATCH option MUST NOT occur as the only selection option (or only with REMOTE)
-    # ... the server MUST return BAD" (RFC 5258 §3.1).
+    # "The RECURSIVEMATCH option MUST NOT occur as the only selection option (or only with REMOTE)",
+    # and "The server MUST return BAD" (RFC 5258 §3.1).
     if ListSelect.RECURSIVEMATCH in selects and not selects & {
         ListSelect.SUBSCRIBED,
         ListSelect.SPECIAL_USE,
@@ -267,8 +267,8 @@ def _fetch(cursor: Cursor, uid: bool) -> c.Fetch:
         cursor.grammar.remember_items(rest, items)
         return c.Fetch(messages, items, uid)
     fields = _params(cursor, cursor.grammar.fetch_modifiers, "FETCH modifier")
-    # "VANISHED UID FETCH modifier ... is only allowed in the UID FETCH command" and "MUST NOT be
-    # specified without the CHANGEDSINCE" (RFC 7162 §3.2.6, §7).
+    # "If the VANISHED UID FETCH modifier is used without the CHANGEDSINCE UID FETCH modifier, the
+    # server MUST respond with a tagged BAD response" (RFC 7162 §3.2.6).
     if "vanished" in fields and not (uid and "changed_since" in fields):
         raise ParseError("VANISHED needs UID FETCH and CHANGEDSINCE")
     return c.Fetch(messages, items, uid, **fields)

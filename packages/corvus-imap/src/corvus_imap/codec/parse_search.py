@@ -31,7 +31,7 @@ from corvus_imap.types.search import (
 )
 
 #: Charsets that a search text may come in, by the names clients use; all map to Python's codec.
-#: "US-ASCII and UTF-8 charsets MUST be supported" (RFC 9051 §6.4.4); the others are of old clients.
+#: "Servers MUST support US-ASCII and UTF-8 charsets" (RFC 9051 §6.4.4); the others are old clients'.
 CHARSETS: Final = {
     "US-ASCII": "ascii",
     "ASCII": "ascii",

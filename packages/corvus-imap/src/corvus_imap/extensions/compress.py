@@ -29,7 +29,7 @@ def _verb(cursor: Cursor, uid: bool) -> Compress:
 
 EXTENSION: Final = Extension(capability="COMPRESS=DEFLATE", rfc="4978", verbs={b"COMPRESS": _verb})
 
-# "-15 ... a raw deflate stream", with the largest window (RFC 4978 §4: no zlib header).
+# A raw deflate stream with the largest window: no zlib header (RFC 4978 §4).
 _RAW: Final = -15
 
 
@@ -45,7 +45,7 @@ class Deflater:
         """
         *octets* compressed, flushed to a byte boundary so that the peer can read all of them.
 
-        "the compressor MUST ... flush" what a reader waits for (§4); the window is kept.
+        A reader that waits for an answer must get all of it; the window is kept (RFC 4978 §4).
         """
         return self._stream.compress(octets) + self._stream.flush(zlib.Z_SYNC_FLUSH)
 

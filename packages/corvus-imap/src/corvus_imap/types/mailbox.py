@@ -13,9 +13,8 @@ from typing import Final, final
 
 from corvus_imap.types.atoms import astring
 
-# CR, LF and NUL would end a line; other control characters have no place in a name either:
-# "Mailbox names ... MUST NOT contain ... control characters" in the sense of RFC 5198, to which
-# RFC 9051 §5.1 binds names.
+# CR, LF and NUL would end a line; other control characters and the line separators have no place in
+# a name either: names are Net-Unicode (RFC 9051 §5.1, RFC 5198 §2).
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]")
 _PLAIN_ASCII: Final = re.compile(rb"[ -%'-~]*")
 #   modified base64 between "&" and "-"; "," stands for "/"        ; RFC 3501 §5.1.3
@@ -101,8 +100,8 @@ def fold_inbox(name: str, delimiter: str | None = "/") -> str:
     """
     *name* with INBOX in capitals, alone or as the first of several levels.
 
-    "INBOX ... case variants ... MUST be interpreted as INBOX" (RFC 9051 §9 mailbox); below it the
-    same is done, or ``inbox/a`` and ``INBOX/a`` would be two mailboxes that look alike.
+    "All case variants of INBOX (e.g., "iNbOx") MUST be interpreted as INBOX" (RFC 9051 §9); below it
+    the same is done, or ``inbox/a`` and ``INBOX/a`` would be two mailboxes that look alike.
 
     >>> fold_inbox("Inbox"), fold_inbox("inBox/a"), fold_inbox("inboxes")
     ('INBOX', 'INBOX/a', 'inboxes')
