@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
+from typing import Final
 
 from corvus_smtp._data import DATAReader
-from corvus_smtp._says import ACCEPT, ACCEPT_WIRE, CLOSING, REJECT, greeting, hello
+from corvus_smtp._says import ACCEPT, CLOSING, REJECT, greeting, hello
 from corvus_smtp._session import Session
 from corvus_smtp._state import State
 from corvus_smtp.errors import LocalProtocolError
@@ -31,6 +32,10 @@ from corvus_smtp.tls import TLSInfo
 __all__ = ["Answers"]
 
 
+#: Events whose acceptance is the same few octets every time.
+_STRAIGHT: Final = frozenset({MailOffered, RecipientOffered, MessageReceived})
+
+
 class Answers(Session):
     """The half of a server's connection that is called by its owner."""
 
@@ -48,7 +53,12 @@ class Answers(Session):
         if owed is None:
             raise LocalProtocolError("nothing to accept")
         kind = owed.__class__
-        if kind is ConnectionOpened or kind is HelloReceived:
+        if text is None and kind in _STRAIGHT and self._protocol is Protocol.SMTP:
+            self._owed = None
+            if not self._closing:
+                self._out += self._wires[kind]
+                self._settled(owed, True)
+        elif kind is ConnectionOpened or kind is HelloReceived:
             self._owed = None
             if not self._closing:
                 self._out += self._welcome(owed, text)
@@ -67,7 +77,7 @@ class Answers(Session):
             if kind is MessageReceived and self._protocol is Protocol.LMTP:
                 copies = self._recipients
             if not self._closing:
-                self._out += ACCEPT_WIRE[self._enhanced][kind] * copies
+                self._out += self._wires[kind] * copies
             self._settled(owed, True)
 
     def reject(
@@ -288,7 +298,7 @@ class Answers(Session):
         if self._bdat is not None:
             self._state = State.CHUNK
         else:
-            self._reader = DATAReader(self._limits.message_size, normalise=normalise)
+            self._reader = DATAReader(self._limits.message_size, normalise)
             self._state = State.DATA
 
     def _injected(self) -> None:

@@ -49,8 +49,14 @@ class DATAReader(_Reader):
 
     __slots__ = ("_fresh",)
 
-    def __init__(self, limit: int, *, normalise: bool) -> None:
-        super().__init__(limit, check=True, normalise=normalise)
+    def __init__(self, limit: int, normalise: bool) -> None:
+        # Not by way of the base class: there is one of these for every message.
+        self._limit = limit
+        self._check = True
+        self._normalise = normalise
+        self.size = 0
+        self.too_large = False
+        self.bare_newline = False
         self._fresh = True
 
     def read(self, buffer: bytes, position: int) -> tuple[bytes, int, bool]:

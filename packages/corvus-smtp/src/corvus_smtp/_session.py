@@ -6,6 +6,7 @@ from typing import Final
 
 from corvus_smtp._buffer import Buffers
 from corvus_smtp._data import BDATReader, DATAReader
+from corvus_smtp._says import ACCEPT_WIRE
 from corvus_smtp._state import ACCEPTED, OUT_OF_SEQUENCE, State, Verb
 from corvus_smtp.commands import HELLO_NAME
 from corvus_smtp.errors import RemoteProtocolError
@@ -49,6 +50,7 @@ class Session(Buffers):
         "_bdat",
         "_body",
         "_challenges",
+        "_demanding",
         "_discarding",
         "_enhanced",
         "_errors",
@@ -71,6 +73,7 @@ class Session(Buffers):
         "_skip_reply",
         "_smtputf8",
         "_transactions",
+        "_wires",
     )
 
     def __init__(
@@ -92,6 +95,8 @@ class Session(Buffers):
         self._quirks = quirks
         self._protocol = protocol
         self._enhanced = "ENHANCEDSTATUSCODES" in policy.extensions
+        self._wires = ACCEPT_WIRE[self._enhanced]
+        self._demanding = policy.require_tls or policy.require_auth
         self._owed: Event | None = None
         self._pending: Event | None = None
         self._hello: HelloReceived | None = None

@@ -24,7 +24,7 @@ from corvus_smtp._says import (
     mail_error,
 )
 from corvus_smtp._session import LineTooLong
-from corvus_smtp._state import State, Verb
+from corvus_smtp._state import ACCEPTED, State, Verb
 from corvus_smtp.commands import (
     CONTROLS,
     HELLO_NAME,
@@ -151,19 +151,34 @@ class ServerConnection(Answers):
         if state is State.GREETING:
             return ConnectionOpened()
         if state is State.TLS:
-            return PAUSED
+            return NEED_DATA if self._eof else PAUSED
         if self._error is not None:
             error, self._error = self._error, None
             raise error
         return ConnectionEnded()
 
     def _next_command(self) -> Event | Wait | None:
-        try:
-            line = self._line(self._limits.command_line)
-        except LineTooLong:
-            return self._refuse("", Reply(500, "5.5.2", "Line too long"))
+        buffer, start = self._buffer, self._position
+        if start == len(buffer):
+            return NEED_DATA
+        end = buffer.find(b"\r\n", start)
+        if start <= end <= start + self._limits.command_line - 2 and not self._discarding:
+            self._position = end + 2
+            line: bytes | None = buffer[start:end]
+        else:
+            try:
+                line = self._line(self._limits.command_line)
+            except LineTooLong:
+                return self._refuse("", Reply(500, "5.5.2", "Line too long"))
         if line is None:
             return NEED_DATA
+        # The two commands of which there are most go straight to their expression, which admits
+        # no controls; nothing but the table can refuse them if the policy demands nothing.
+        head = line[:5]
+        if head == b"MAIL " and not self._demanding and Verb.MAIL in ACCEPTED[self._state]:
+            return self._on_mail(line)
+        if head == b"RCPT " and not self._demanding and Verb.RCPT in ACCEPTED[self._state]:
+            return self._on_rcpt(line)
         word = line.partition(b" ")[0]
         verb = VERBS.get(word) or VERBS.get(word.upper())
         if verb is None or CONTROLS.search(line) is not None:
