@@ -669,7 +669,19 @@ def test_closing_is_idempotent_and_later_answers_go_nowhere() -> None:
     conn.receive_data(b"x NOOP\r\n")
     assert conn.buffered == 0
     conn.push(responses.Exists(1))
+    conn.send(responses.Exists(1))
+    conn.send_raw(b"* 1 EXISTS\r\n")
+    conn.send_literal(5)
+    conn.chunk(b"hello")
+    for late in (conn.ok, conn.no, conn.bad, conn.accept):
+        late()
+    conn.challenge(b"")
     assert conn.data_to_send() == b""
+
+
+def test_a_greeting_of_two_lines_is_refused_where_it_is_given() -> None:
+    with pytest.raises(ValueError, match="one line"):
+        ServerConnection("two\r\nlines")
 
 
 def test_answers_after_the_end_of_the_stream_stay_legal() -> None:

@@ -88,6 +88,9 @@ class Receiver:
         self.grammar = grammar_of(
             frozenset(self.policy.capabilities), self.limits, self.policy.delimiter
         )
+        render(
+            r.Condition(r.Kind.OK, greeting)
+        )  # a greeting is one line, or it is your mistake now
         self._greeting = greeting
         self._preauth = preauth
         self._tls = tls

@@ -49,11 +49,11 @@ class Limits:
     """How many commands in a row may be BAD before ``* BYE``."""
     inflated: int = 64 * 1024
     """What COMPRESS may unpack at a time: a bomb goes off in steps of this (RFC 4978)."""
-    response_line: int = 1024 * 1024
-    """A client's limit: one line of a response, without its literals."""
+    response_line: int = 16 * 1024 * 1024
+    """A client's limit: one line of a response (SEARCH of a million messages is 8 MB)."""
     response_literal: int = 64 * 1024
     """A client's limit: literals beyond this are not buffered but come as chunks."""
-    response: int = 4 * 1024 * 1024
+    response: int = 32 * 1024 * 1024
     """A client's limit: one whole response as far as it is buffered."""
     response_depth: int = 64
     """A client's limit: how deep BODYSTRUCTURE and THREAD may nest."""

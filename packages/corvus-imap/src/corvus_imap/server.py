@@ -130,7 +130,8 @@ class ServerConnection(Receiver):
         self._condstore = False
         self._mistakes = 0
 
-    # Answers.
+    # Answers.  Once `closing` is true they stay legal and go nowhere: a handler that finishes late has
+    # done nothing wrong.
 
     def accept(self) -> None:
         """
@@ -138,6 +139,8 @@ class ServerConnection(Receiver):
 
         For every other event it is `ok`.
         """
+        if self._closing:
+            return
         owed = self._need_owed()
         if isinstance(owed, AppendOffered):
             assert self._offer is not None
@@ -162,6 +165,8 @@ class ServerConnection(Receiver):
         Args:
             data: The challenge in octets (it is sent as base64); ``b""`` is an empty one.
         """
+        if self._closing:
+            return
         owed = self._need_owed()
         in_exchange = isinstance(owed, AuthResponse) or (
             isinstance(owed, CommandReceived) and isinstance(owed.command, c.Authenticate)
@@ -180,6 +185,8 @@ class ServerConnection(Receiver):
             LocalProtocolError: Nothing is being answered, the value cannot be written, or an EXPUNGE
                 where none may stand (RFC 9051 §7.5.1).
         """
+        if self._closing:
+            return
         self._need_owed()
         self.push(*answers)
 
@@ -189,6 +196,8 @@ class ServerConnection(Receiver):
 
         RECENT is not told to a client of IMAP4rev2, which has none (RFC 9051 appendix E).
         """
+        if self._closing:
+            return
         if self._tls_pending or self._state is State.CONNECTED:
             raise LocalProtocolError("nothing is said before the greeting and while TLS is pending")
         for value in news:
@@ -226,6 +235,8 @@ class ServerConnection(Receiver):
         The fast way, and the one where nothing is checked: values from a store that were rendered
         when they were stored.  Never octets of a peer.
         """
+        if self._closing:
+            return
         if self._tls_pending or self._state is State.CONNECTED:
             raise LocalProtocolError("nothing is said before the greeting and while TLS is pending")
         self._out.raw(octets)
@@ -239,12 +250,16 @@ class ServerConnection(Receiver):
         Args:
             binary: ``~{size}``: it may hold NUL (RFC 3516 §4.2).
         """
+        if self._closing:
+            return
         if not self._out.in_line:
             raise LocalProtocolError("a literal stands in a line that send_raw has begun")
         self._out.literal(size, binary=binary)
 
     def chunk(self, octets: bytes) -> None:
         """Octets of the literal that was announced, as they come."""
+        if self._closing:
+            return
         self._out.chunk(octets)
 
     def ok(self, code: Code | str | None = None, text: str = "") -> None:
@@ -259,6 +274,8 @@ class ServerConnection(Receiver):
             code: A `Code`, or the name of one without argument.
             text: For people; a plain sentence is made if it is empty.
         """
+        if self._closing:
+            return
         owed = self._need_owed()
         if isinstance(owed, AppendOffered):
             raise LocalProtocolError("accept the message or refuse it with no")
@@ -298,10 +315,14 @@ class ServerConnection(Receiver):
         Args:
             code: As for `ok`; RFC 5530 has one for most reasons.
         """
+        if self._closing:
+            return
         self._refuse_owed(r.Kind.NO, code, text)
 
     def bad(self, text: str = "", code: Code | str | None = None) -> None:
         """Finish the command with BAD: it makes no sense, such as a message number that is not there."""
+        if self._closing:
+            return
         self._refuse_owed(r.Kind.BAD, code, text)
 
     def close(self, reason: str = "closing", code: Code | str | None = None) -> None:
