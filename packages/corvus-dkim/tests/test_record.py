@@ -33,7 +33,7 @@ def test_all_tags_are_read() -> None:
         + ED25519
     )
     assert record.kind == "ed25519"
-    assert record.hashes == {"sha256", "sha1"}
+    assert record.hashes == frozenset({"sha256", "sha1"})
     assert record.services == {"email", "*"}
     assert record.flags == {"y", "s", "zz"}
     assert record.notes == "Hello=20there"

@@ -175,10 +175,10 @@ def check_record(record: KeyRecord, key_type: str, policy: Policy) -> str | None
         return "inappropriate hash algorithm: h= of the key does not allow sha256"
     if record.services.isdisjoint(_SERVICES):
         return "the key is not for email (s=)"
-    if record.kind != key_type:
-        return "inappropriate key algorithm: k= of the key is not that of a="
     if record.revoked:
         return "key revoked"
+    if record.kind != key_type:
+        return "inappropriate key algorithm: k= of the key is not that of a="
     if record.kind == "rsa":
         if record.bits < LEAST_RSA_BITS:
             # "Verifiers MUST NOT consider signatures using RSA keys of less than 1024 bits as

@@ -48,6 +48,8 @@ class KeyRecord:
     """The key; ``None`` if it is revoked, or of an unknown kind."""
     bits: int
     """The size of the key; 0 without one."""
+    revoked: bool
+    """``p=`` is empty: "An empty value means that this public key has been revoked"."""
     hashes: frozenset[str] | None
     """The ``h=`` tag in lower case; ``None`` allows all hashes."""
     services: frozenset[str]
@@ -56,11 +58,6 @@ class KeyRecord:
     """The ``t=`` tag."""
     notes: str
     """The ``n=`` tag as it stands: "No interpretation is made by any program"."""
-
-    @property
-    def revoked(self) -> bool:
-        """``p=`` is empty: "An empty value means that this public key has been revoked"."""
-        return self.public_key is None and self.kind in ("rsa", "ed25519")
 
     @property
     def testing(self) -> bool:
@@ -132,6 +129,7 @@ def _parse(text: bytes) -> KeyRecord:
         kind=kind,
         public_key=public_key,
         bits=bits,
+        revoked=not octets,
         hashes=_words(tags[b"h"]) if b"h" in tags else None,
         services=services,
         flags=_words(tags[b"t"]) if b"t" in tags else frozenset(),
