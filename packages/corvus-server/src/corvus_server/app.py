@@ -209,6 +209,7 @@ class Server:
             _verify, passwords.hash("nobody has this password"), now=world.monotonic
         )
         self.lockout = Lockout(now=world.monotonic, enabled=config.rate_limits)
+        self.operations.lockout = self.lockout
         self.sign_in = SignIn(
             store.directory,
             store.logins,

@@ -14,15 +14,18 @@ from typing import Any, Final, final
 
 import corvus_dkim
 from corvus_auth import passwords
+from corvus_server.accounts.lockout import Lockout
 from corvus_server.storage.errors import StoreError
 from corvus_server.storage.protocols import Store
-from corvus_server.storage.values import DKIMKey, QueueEntry, RecipientState
+from corvus_server.storage.values import DKIMKey, QueueEntry, RecipientState, Verdict
 
 #: The first selector of every domain.
 FIRST_SELECTOR: Final = "cv1"
 #: What `corvus seed` makes, with a password that everybody knows.
 SEED_DOMAIN: Final = "corvus.local"
 SEED_PASSWORD: Final = "Corvus2026!"  # noqa: S105 - published on purpose; serve refuses the world while it stands
+#: Characters of a password.
+SHORTEST: Final = 8
 SEED_ACCOUNTS: Final = (
     ("postmaster", "Postmaster", True),
     ("alice", "Alice", False),
@@ -44,6 +47,8 @@ class Operations:
         self._store = store
         self._now = now
         self._quota = quota
+        self.lockout: Lockout | None = None
+        """The doors of the running server; a command without one has none to open."""
 
     async def call(self, name: str, arguments: dict[str, Any]) -> Any:
         """Run the operation *name*; what a control socket does with a request."""
@@ -83,6 +88,26 @@ class Operations:
         await self._store.directory.remove_domain(domain)
         return {"domain": domain}
 
+    async def domain_set(
+        self,
+        domain: str,
+        enabled: bool | None = None,
+        catch_all: str | None = None,
+        strict_dmarc: bool | None = None,
+    ) -> dict[str, Any]:
+        """Change what is given; an empty *catch_all* takes the catch-all away."""
+        if catch_all and not self._store.directory.resolve_recipient(catch_all).accounts:
+            raise OperationError(f"{catch_all} is not a mailbox of this server")
+        found = await self._store.directory.update_domain(
+            domain, enabled=enabled, catch_all=catch_all, strict_dmarc=strict_dmarc
+        )
+        return {
+            "domain": found.name,
+            "enabled": found.enabled,
+            "catch_all": found.catch_all,
+            "strict_dmarc": found.strict_dmarc,
+        }
+
     # Mailboxes.
 
     async def mailbox_list(self, domain: str | None = None) -> list[dict[str, Any]]:
@@ -109,6 +134,8 @@ class Operations:
         seeded: bool = False,
     ) -> dict[str, Any]:
         """Make a mailbox; without a password a random one is made, and told once."""
+        if password and len(password) < SHORTEST:
+            raise OperationError(f"a password has at least {SHORTEST} characters")
         told = password or new_password()
         account = await self._store.directory.add_account(
             address,
@@ -119,12 +146,49 @@ class Operations:
             seeded=seeded,
         )
         found: dict[str, Any] = {"address": account.address}
-        if password is None:
+        if not password:
             found["password"] = told
         return found
 
+    async def mailbox_set(
+        self,
+        address: str,
+        name: str | None = None,
+        admin: bool | None = None,
+        enabled: bool | None = None,
+        quota: int | None = None,
+    ) -> dict[str, Any]:
+        """Change what is given; who is switched off or loses a right is signed out of the web."""
+        account = self._account(address)
+        if (admin is False or enabled is False) and self._last_admin(account):
+            raise OperationError(f"{account.address} is the last administrator")
+        if quota is not None and quota < 0:
+            raise OperationError("a quota is a number of octets, 0 for none")
+        found = await self._store.directory.update_account(
+            account.id, name=name, admin=admin, enabled=enabled, quota=quota
+        )
+        if enabled is False or admin is False:
+            await self._store.web_sessions.end_all(account.id)
+        return {
+            "address": found.address,
+            "name": found.name,
+            "admin": found.admin,
+            "enabled": found.enabled,
+            "quota": found.quota,
+        }
+
+    def _last_admin(self, account: Any) -> bool:
+        others = [
+            each.id
+            for each in self._store.directory.accounts()
+            if each.admin and each.enabled and each.id != account.id
+        ]
+        return account.admin and not others
+
     async def mailbox_remove(self, address: str) -> dict[str, Any]:
         account = self._account(address)
+        if self._last_admin(account):
+            raise OperationError(f"{account.address} is the last administrator")
         await self._store.directory.remove_account(account.id)
         return {"address": account.address, "messages": account.messages}
 
@@ -132,14 +196,14 @@ class Operations:
         """Set a password; without one a random one is made, and told once."""
         account = self._account(address)
         told = password or new_password()
-        if password is not None and len(password) < 8:
-            raise OperationError("a password has at least 8 characters")
+        if password and len(password) < SHORTEST:
+            raise OperationError(f"a password has at least {SHORTEST} characters")
         await self._store.directory.update_account(
             account.id, password_hash=passwords.hash(told), seeded=False
         )
         await self._store.web_sessions.end_all(account.id)
         found: dict[str, Any] = {"address": account.address}
-        if password is None:
+        if not password:
             found["password"] = told
         return found
 
@@ -195,6 +259,27 @@ class Operations:
     async def dkim_retire(self, domain: str, selector: str) -> dict[str, Any]:
         return _key(await self._store.keys.set_active(domain, selector, False))
 
+    async def dkim_rotate(self, domain: str, algorithm: str = "rsa") -> dict[str, Any]:
+        """A further key under the next selector; the older ones go on until they are retired."""
+        name = domain.strip().lower().rstrip(".")
+        taken = {key.selector for key in self._store.keys.all(name)}
+        number = 1
+        while f"cv{number}" in taken:
+            number += 1
+        return await self.dkim_gen(name, f"cv{number}", algorithm)
+
+    async def dkim_activate(self, domain: str, selector: str) -> dict[str, Any]:
+        """Sign with a retired key again."""
+        return _key(await self._store.keys.set_active(domain, selector, True))
+
+    async def dkim_remove(self, domain: str, selector: str) -> dict[str, Any]:
+        """Forget a retired key for good."""
+        key = self._store.keys.get(domain, selector)
+        if key is not None and key.active:
+            raise OperationError(f"{selector} of {domain} signs mail; retire it first")
+        await self._store.keys.remove(domain, selector)
+        return {"domain": domain, "selector": selector}
+
     # The queue.
 
     async def queue_list(
@@ -241,6 +326,81 @@ class Operations:
 
     async def queue_drop(self, entry: int) -> dict[str, Any]:
         return {"entry": entry, "recipients": await self._store.queue.drop(entry)}
+
+    # Verdicts.
+
+    async def verdict_list(
+        self, action: str | None = None, before: int | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
+        """The newest decisions about mail that came in."""
+        found = self._store.verdicts.recent(limit, action=action, before_id=before)
+        return [_verdict(verdict) for verdict in found]
+
+    async def verdict_show(self, verdict: int) -> dict[str, Any]:
+        """One decision with its whole tree."""
+        found = self._store.verdicts.get(verdict)
+        if found is None:
+            raise OperationError(f"there is no verdict {verdict}")
+        return {**_verdict(found), "tree": dict(found.tree)}
+
+    # Who may come in.
+
+    async def greylist_list(self, limit: int = 100) -> list[dict[str, Any]]:
+        """Who was asked to come again, newest first."""
+        return [
+            {
+                "network": entry.network,
+                "domain": entry.domain,
+                "first_seen": entry.first_seen,
+                "last_seen": entry.last_seen,
+                "deferred": entry.deferred,
+                "passed": entry.passed,
+            }
+            for entry in self._store.greylist.entries(limit)
+        ]
+
+    async def greylist_pass(self, network: str, domain: str) -> dict[str, Any]:
+        """Let the mail of *domain* from *network* in as one that has come again."""
+        if self._store.greylist.get(network, domain) is None:
+            raise OperationError(f"{domain} has not come from {network}")
+        entry = await self._store.greylist.seen(network, domain, passed=True)
+        return {"network": entry.network, "domain": entry.domain, "passed": entry.passed}
+
+    async def greylist_forget(self, network: str) -> dict[str, Any]:
+        """Forget everybody who came from *network*."""
+        return {
+            "network": network,
+            "forgotten": await self._store.greylist.forget(network=network),
+        }
+
+    async def login_list(self, address: str | None = None, limit: int = 100) -> dict[str, Any]:
+        """The newest attempts to sign in, and the doors that are closed now."""
+        closed = self.lockout.closed() if self.lockout is not None else []
+        return {
+            "attempts": [
+                {
+                    "when": attempt.when,
+                    "address": attempt.address,
+                    "network": attempt.network,
+                    "ok": attempt.ok,
+                    "service": attempt.service,
+                    "mechanism": attempt.mechanism,
+                    "client": attempt.client,
+                }
+                for attempt in self._store.logins.recent(limit, address)
+            ],
+            "closed": [
+                {"address": address, "network": network, "seconds": round(left)}
+                for address, network, left in closed
+            ],
+        }
+
+    async def login_lift(self, address: str, network: str) -> dict[str, Any]:
+        """Open a door that failed attempts have closed; an empty *address* is the whole network's."""
+        lifted = self.lockout is not None and self.lockout.lift(address, network)
+        if address:
+            await self._store.logins.forget(address, network)
+        return {"address": address, "network": network, "lifted": lifted}
 
     # The store.
 
@@ -290,8 +450,25 @@ def _key(key: DKIMKey) -> dict[str, Any]:
         "selector": key.selector,
         "algorithm": key.algorithm,
         "active": key.active,
+        "created": key.created,
+        "retired": key.retired,
         "name": f"{key.selector}._domainkey.{key.domain}",
         "record": key.record,
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    envelope = verdict.tree.get("envelope") or {}
+    return {
+        "verdict": verdict.id,
+        "created": verdict.created,
+        "action": verdict.action,
+        "sentence": verdict.sentence,
+        "from": verdict.mail_from,
+        "recipients": list(verdict.recipients),
+        "client": verdict.client,
+        "subject": str(envelope.get("subject", "")),
+        "score": verdict.tree.get("score", 0),
     }
 
 
@@ -301,6 +478,7 @@ def _entry(entry: QueueEntry) -> dict[str, Any]:
         "created": entry.created,
         "from": entry.mail_from,
         "size": entry.size,
+        "subject": str(entry.notes.get("subject", "")),
         "recipients": [
             {
                 "address": recipient.address,

@@ -62,6 +62,11 @@ class Lockout:
         """Forget the failures of *address* from where it has now signed in."""
         self._doors.pop((address.lower(), network_of(peer)), None)
 
+    def lift(self, address: str, network: str) -> bool:
+        """Open the door of (*address*, *network*) again; whether it was closed."""
+        door = self._doors.pop((address.lower(), network), None)
+        return door is not None and door.closed_until > self._now()
+
     def closed(self) -> list[tuple[str, str, float]]:
         """The doors that are closed now: address (empty: all), network, seconds left."""
         now = self._now()
