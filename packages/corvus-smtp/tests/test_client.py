@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -267,7 +268,8 @@ def test_addresses_beyond_ascii_bring_smtputf8_along() -> None:
 
 def test_the_order_of_calls_is_checked() -> None:
     conn = ready()
-    for call in (lambda: conn.rcpt("a@b"), conn.data):
+    calls: list[Callable[[], Command]] = [lambda: conn.rcpt("a@b"), conn.data]
+    for call in calls:
         with pytest.raises(LocalProtocolError):
             call()
     conn.mail("a@b")
@@ -619,11 +621,12 @@ def test_a_challenge_answered_after_close_goes_nowhere() -> None:
 def test_timeouts_are_those_of_the_rfc() -> None:
     conn = ready("PIPELINING")
     assert conn.timeout is None
-    for call, seconds in (
+    calls: list[tuple[Callable[[], Command], float]] = [
         (lambda: conn.mail("a@b"), 300.0),
         (lambda: conn.rcpt("a@b"), 300.0),
         (conn.data, 120.0),
-    ):
+    ]
+    for call, seconds in calls:
         call()
         assert conn.timeout == seconds
         if seconds != 120.0:
@@ -711,3 +714,25 @@ def test_an_lmtp_server_that_takes_data_for_nobody_is_beyond_repair() -> None:
     conn.data()
     with pytest.raises(RemoteProtocolError):
         feed(conn, b"250 ok\r\n550 no\r\n354 go\r\n")
+
+
+def test_paths_that_are_mailboxes_already() -> None:
+    conn = ready("PIPELINING")
+    conn.mail(Mailbox("a", "b"))
+    conn.rcpt(Mailbox("postmaster", ""))
+    assert conn.data_to_send() == b"MAIL FROM:<a@b>\r\nRCPT TO:<postmaster>\r\n"
+
+
+def test_a_command_may_not_be_longer_than_a_line() -> None:
+    conn = ready()
+    with pytest.raises(LocalProtocolError, match="too long"):
+        conn.help("x" * 20_000)
+
+
+def test_what_a_421_in_a_message_leaves() -> None:
+    conn = ready("PIPELINING")
+    data = sending(conn)
+    assert feed(conn, b"421 bye\r\n") == [
+        ReplyReceived(data, Reply(421, None, "bye")),
+        ConnectionEnded(),
+    ]

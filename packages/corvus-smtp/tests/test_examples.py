@@ -83,9 +83,11 @@ def test_trio_sink() -> None:
 
 
 def test_proxy() -> None:
-    with running("smtp_threading_sink", "0") as inner:
-        with running("smtp_proxy", "0", "127.0.0.1", str(inner)) as outer:
-            send(outer)
+    with (
+        running("smtp_threading_sink", "0") as inner,
+        running("smtp_proxy", "0", "127.0.0.1", str(inner)) as outer,
+    ):
+        send(outer)
 
 
 def test_relay() -> None:
@@ -142,7 +144,7 @@ def test_handlers_written_for_aiosmtpd() -> None:
             with pytest.raises(smtplib.SMTPDataError) as caught:
                 smtp.sendmail("a@b", ["c@d.example"], b"boom\r\n")
             assert caught.value.smtp_code == 451
-            assert b"secret" not in caught.value.smtp_error  # type: ignore[operator]  # it is bytes
+            assert "secret" not in str(caught.value)
 
     async def main(handler: Handler) -> None:
         server = await load("smtp_aiosmtpd_handlers").serve(handler, "127.0.0.1", 0)

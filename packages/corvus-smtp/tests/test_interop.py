@@ -205,12 +205,11 @@ def deliver(
 
 
 def test_smtplib_with_starttls_and_dots(tls: ssl.SSLContext) -> None:
-    with catching(tls) as server:
-        with smtplib.SMTP("127.0.0.1", server.port, timeout=10) as client:
-            client.starttls(context=ssl._create_unverified_context())
-            assert client.sendmail("a@b.example", ["c@d.example", "e@f.example"], MESSAGE) == {}
-            assert client.sendmail("", ["c@d.example"], b"") == {}
-            assert client.verify("bob")[0] == 252
+    with catching(tls) as server, smtplib.SMTP("127.0.0.1", server.port, timeout=10) as client:
+        client.starttls(context=ssl._create_unverified_context())
+        assert client.sendmail("a@b.example", ["c@d.example", "e@f.example"], MESSAGE) == {}
+        assert client.sendmail("", ["c@d.example"], b"") == {}
+        assert client.verify("bob")[0] == 252
     assert server.messages[0] == MESSAGE
     assert sum(isinstance(e, HelloReceived) for e in server.events) == 2
     assert [e.reverse_path for e in server.events if isinstance(e, MailOffered)][1] is None
@@ -218,9 +217,11 @@ def test_smtplib_with_starttls_and_dots(tls: ssl.SSLContext) -> None:
 
 def test_smtplib_with_fifty_megabytes() -> None:
     line = b"x" * 76 + b"\r\n"
-    with catching(keep=False) as server:
-        with smtplib.SMTP("127.0.0.1", server.port, timeout=60) as client:
-            client.sendmail("a@b.example", ["c@d.example"], line * 641_000)
+    with (
+        catching(keep=False) as server,
+        smtplib.SMTP("127.0.0.1", server.port, timeout=60) as client,
+    ):
+        client.sendmail("a@b.example", ["c@d.example"], line * 641_000)
     assert server.sizes == [641_000 * len(line)]
 
 

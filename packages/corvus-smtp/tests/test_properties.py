@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from corvus_testing import (
-    assert_any_chunking_is_the_same,
-    assert_only_protocol_errors,
-    converse,
-    drive,
-)
-from corvus_testing.strategies import cuts, hostile_octets
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +37,13 @@ from corvus_smtp import (
 )
 from corvus_smtp._state import ACCEPTED, OUT_OF_SEQUENCE
 from corvus_smtp.xtext import decode_utf8_xtext, decode_xtext, encode_utf8_xtext, encode_xtext
+from corvus_testing import (
+    assert_any_chunking_is_the_same,
+    assert_only_protocol_errors,
+    converse,
+    drive,
+)
+from corvus_testing.strategies import cuts, hostile_octets
 
 pytestmark = pytest.mark.property
 
@@ -192,7 +193,7 @@ def talk(conn: Any, event: Any) -> None:
     elif type(event).__name__ == "ChallengeReceived":
         conn.respond(b"x")
     elif isinstance(event, ReplyReceived) and event.command is not None and not conn.closing:
-        if event.command.verb in (Verb.EHLO, Verb.LHLO) and event.reply.positive:
+        if event.verb in (Verb.EHLO, Verb.LHLO) and event.reply.positive:
             if "AUTH" in conn.capabilities:
                 conn.auth("PLAIN")
             conn.mail("a@b")
@@ -273,10 +274,10 @@ def test_messages_arrive_as_they_were_sent(body: bytes, places: list[int], chunk
     def send(conn: Any, event: Any) -> None:
         if isinstance(event, DataReady):
             edges = sorted({0, len(body), *(p % (len(body) + 1) for p in places)})
-            for start, stop in zip(edges, edges[1:], strict=False):
+            for start, stop in pairwise(edges):
                 conn.chunk(body[start:stop])
             conn.end()
-        elif isinstance(event, ReplyReceived) and event.command.verb is Verb.EHLO:
+        elif isinstance(event, ReplyReceived) and event.verb is Verb.EHLO:
             conn.mail("a@b")
             conn.rcpt("c@d")
             conn.data()
@@ -437,7 +438,7 @@ def test_parameters_cross_the_wire(
     ours, theirs, seen = client(), server(), []
 
     def send(conn: Any, event: Any) -> None:
-        if isinstance(event, ReplyReceived) and event.command.verb is Verb.EHLO:
+        if isinstance(event, ReplyReceived) and event.verb is Verb.EHLO:
             conn.mail("a@b", MailParameters(size=None if size is None else size % 200))
             conn.reset()
             if size is None or size <= 200:
@@ -459,7 +460,7 @@ def test_tls_ends_both_sides_in_connected() -> None:
     ours, theirs = client(), ServerConnection("mx.example", policy=Policy().offering("STARTTLS"))
 
     def send(conn: Any, event: Any) -> None:
-        if isinstance(event, ReplyReceived) and event.command.verb is Verb.EHLO:
+        if isinstance(event, ReplyReceived) and event.verb is Verb.EHLO:
             if conn.tls is None:
                 conn.starttls()
             else:

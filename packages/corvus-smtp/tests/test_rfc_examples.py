@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from corvus_testing import run_transcript
 
 from corvus_smtp import (
     AuthResponse,
@@ -20,8 +19,10 @@ from corvus_smtp import (
     Reply,
     ReplyReceived,
     ServerConnection,
+    Verb,
 )
 from corvus_smtp.client import ClientConnection
+from corvus_testing import run_transcript
 
 
 def accept(conn: Any, event: Any) -> None:
@@ -66,7 +67,7 @@ def test_rfc_2920_section_4_the_client_sends_a_single_dot() -> None:
     conn.ehlo()
 
     def answer(conn: Any, event: Any) -> None:
-        if isinstance(event, ReplyReceived) and event.command.verb.value == "EHLO":
+        if isinstance(event, ReplyReceived) and event.verb is Verb.EHLO:
             conn.mail("mrose@dbc.mtview.ca.us")
             conn.rcpt("nsb@thumper.bellcore.com")
             conn.rcpt("galvin@tis.com")
@@ -208,7 +209,7 @@ def test_a_message_may_not_go_on_behind_its_end() -> None:
             conn.end(b"x\r\n")
             with pytest.raises(LocalProtocolError):
                 conn.chunk(b"y\r\n")
-        elif isinstance(event, ReplyReceived) and event.command.verb.value == "EHLO":
+        elif isinstance(event, ReplyReceived) and event.verb is Verb.EHLO:
             conn.mail("a@b")
             conn.rcpt("c@d")
             conn.data()

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from corvus_testing import drive
 
 from corvus_smtp import (
     NEED_DATA,
@@ -41,9 +40,11 @@ from corvus_smtp import (
     StartTLSRequested,
     State,
     TLSInfo,
+    Verb,
 )
 from corvus_smtp.testing import MISBEHAVIOURS, Pair, ScriptedServer
 from corvus_smtp.testing import accept as accept_all
+from corvus_testing import drive
 
 HEAD = b"EHLO client.example\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n"
 
@@ -74,8 +75,14 @@ SMUGGLED = b"MAIL FROM:<evil@x>\r\nRCPT TO:<victim@d>\r\nDATA\r\nsmuggled\r\n"
 
 @pytest.mark.parametrize(
     "false_end",
-    [b"x\n.\n", b"x\n.\r\n", b"x\r.\r\n", b"x\r.\r", b"\r\n.\n", b"\r\n.\r", b"x\r\n\0.\r\n"]
-    + [
+    [
+        b"x\n.\n",
+        b"x\n.\r\n",
+        b"x\r.\r\n",
+        b"x\r.\r",
+        b"\r\n.\n",
+        b"\r\n.\r",
+        b"x\r\n\x00.\r\n",
         b"x\n\n.\r\n",
         b"\n.\r\n",
         b"x\r\n.\r\r\n",
@@ -95,6 +102,13 @@ def test_row_1_only_crlf_dot_crlf_ends_data(false_end: bytes) -> None:
         bare = false_end not in (b"x\r\n\0.\r\n", b"x\r\n .\r\n", b"x\r\n.\x00\r\n")
         assert codes == [b"220", b"250", b"250", b"250", b"354", b"550" if bare else b"250", b"250"]
         assert (MessageAborted(Abort.BARE_NEWLINE) in result.events) == bare
+
+
+def test_row_1_doubled_dots_in_the_middle_of_a_message_at_every_cut() -> None:
+    for chunks in splits(b"x.\r\n..y\r\n...\r\n.\r\n"):
+        result = run([HEAD, *chunks])
+        body = b"".join(e.data for e in result.events if isinstance(e, MessageChunk))
+        assert body == b"x.\r\n.y\r\n..\r\n"
 
 
 def test_row_1_a_bare_cr_in_front_of_the_real_end_is_refused_in_step() -> None:
@@ -123,6 +137,17 @@ def sender(*keywords: str) -> ClientConnection:
     return conn
 
 
+def give(conn: ClientConnection, chunks: list[bytes]) -> None:
+    for chunk in chunks:
+        conn.chunk(chunk)
+    conn.end()
+
+
+def until_quiet(conn: ClientConnection) -> None:
+    while conn.next_event() is not NEED_DATA:
+        pass
+
+
 @pytest.mark.parametrize(
     "stored",
     [
@@ -139,9 +164,7 @@ def test_row_2_nothing_smuggles_out(stored: bytes) -> None:
         for chunks in splits(stored):
             conn = sender(*keywords)
             with pytest.raises(BareNewline):
-                for chunk in chunks:
-                    conn.chunk(chunk)
-                conn.end()
+                give(conn, chunks)
             assert b"\n.\r\n" not in conn.data_to_send().replace(b"\r\n..", b"")
 
 
@@ -210,8 +233,7 @@ def test_row_4_an_unsolicited_reply_is_beyond_repair() -> None:
     conn.ehlo()
     conn.receive_data(b"220 x\r\n250-x\r\n250 STARTTLS\r\n220 go\r\n")
     with pytest.raises(RemoteProtocolError):
-        while conn.next_event() is not NEED_DATA:
-            pass
+        until_quiet(conn)
 
 
 def test_row_4_capabilities_learnt_in_clear_are_forgotten() -> None:
@@ -631,7 +653,7 @@ def test_a_message_of_fifty_megabytes_passes_in_constant_memory() -> None:
     most = 0
 
     def on_client(conn: Any, event: Any) -> None:
-        if isinstance(event, ReplyReceived) and event.command.verb.value == "EHLO":
+        if isinstance(event, ReplyReceived) and event.verb is Verb.EHLO:
             conn.mail("a@b")
             conn.rcpt("c@d")
             conn.data()

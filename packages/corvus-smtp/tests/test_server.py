@@ -145,7 +145,7 @@ def test_events_tell_the_envelope_and_the_body() -> None:
     assert mail.parameters.smtputf8
     assert isinstance(rcpt, RecipientOffered)
     assert rcpt.forward_path == Mailbox("a b", "[192.0.2.1]")
-    assert rcpt.parameters.notify == {Notify.SUCCESS, Notify.DELAY}
+    assert rcpt.parameters.notify == frozenset({Notify.SUCCESS, Notify.DELAY})
     assert rcpt.parameters.orcpt == OriginalRecipient("rfc822", "x+y@z")
     assert data == DataRequested(chunking=False)
     assert chunk == MessageChunk(b".dot\r\n\xc3\xa4\r\n")
@@ -168,13 +168,14 @@ def test_until_the_answer_nothing_is_parsed() -> None:
 
 def test_an_answer_that_nobody_waits_for_is_the_callers_mistake() -> None:
     conn = ready()
-    for call in (
+    calls: list[Callable[[], None]] = [
         conn.accept,
         conn.reject,
         lambda: conn.reply(250),
         lambda: conn.challenge(b""),
         lambda: conn.reply_each([]),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(LocalProtocolError):
             call()
     assert conn.data_to_send() == b""
@@ -1057,3 +1058,31 @@ def test_reply_each_is_for_lmtp() -> None:
     conn.next_event()
     with pytest.raises(LocalProtocolError, match="LMTP"):
         conn.reply_each([])
+
+
+def test_tls_pending_at_the_end_of_the_stream_ends() -> None:
+    conn = ready(policy=Policy().offering("STARTTLS"))
+    feed(conn, b"STARTTLS\r\n")
+    conn.receive_eof()
+    assert isinstance(conn.next_event(), ConnectionEnded)
+
+
+def test_the_answer_to_ehlo_after_close_goes_nowhere() -> None:
+    conn = make()
+    conn.receive_data(b"EHLO x\r\n")
+    conn.next_event()
+    conn.close()
+    conn.data_to_send()
+    conn.accept()
+    conn.close()
+    assert conn.data_to_send() == b""
+
+
+def test_starttls_may_be_accepted_in_own_words_and_octets_behind_it_still_count() -> None:
+    conn = ready(policy=Policy().offering("STARTTLS"))
+    conn.receive_data(b"STARTTLS\r\nNOOP\r\n")
+    conn.next_event()
+    conn.accept("come in")
+    assert conn.closing
+    assert not conn.tls_pending
+    assert b"220" not in conn.data_to_send()

@@ -32,7 +32,7 @@ from corvus_smtp.testing import (
 def sender(conn: Any, event: Any) -> None:
     if isinstance(event, DataReady):
         conn.end(b".\\\x01\xff\r\n")
-    elif isinstance(event, ReplyReceived) and event.command.verb is Verb.EHLO:
+    elif isinstance(event, ReplyReceived) and event.verb is Verb.EHLO:
         conn.mail("a@b")
         conn.rcpt("c@d")
         conn.data(chunking=False)
@@ -55,7 +55,7 @@ def test_a_pair_talks_to_the_end(octets: int | None) -> None:
 
 def test_a_pair_shakes_hands_in_an_instant() -> None:
     def client(conn: Any, event: Any) -> None:
-        if isinstance(event, ReplyReceived) and event.command.verb is Verb.EHLO and not conn.tls:
+        if isinstance(event, ReplyReceived) and event.verb is Verb.EHLO and not conn.tls:
             conn.starttls()
 
     talking = pair(policy=Policy().offering("STARTTLS"))
@@ -148,10 +148,15 @@ def test_a_script_stops_where_the_client_does() -> None:
     assert not outcome.finished
     client = ClientConnection("client.example")
     client.ehlo()
-    script = [Say(b"220 x\r\n"), Await(b"\r\n"), Say(b"250-x\r\n250 STARTTLS\r\n"), Await(b"\r\n")]
+    script: list[Say | Await] = [
+        Say(b"220 x\r\n"),
+        Await(b"\r\n"),
+        Say(b"250-x\r\n250 STARTTLS\r\n"),
+        Await(b"\r\n"),
+    ]
 
     def go(conn: Any, event: Any) -> None:
-        if isinstance(event, ReplyReceived) and event.command.verb is Verb.EHLO:
+        if isinstance(event, ReplyReceived) and event.verb is Verb.EHLO:
             conn.starttls()
 
     outcome = ScriptedServer([*script, Say(b"220 go\r\n"), HangUp()]).play(client, go)

@@ -66,11 +66,11 @@ class Answers(Session):
         elif kind is DataRequested and self._bdat is not None:
             self._owed = None
             self._begin_message()
+        elif kind is StartTLSRequested and self.buffered:
+            self._injected()
         elif text is not None:
             default = ACCEPT[kind]
             self._answer(owed, Reply(default.code, default.enhanced, text))
-        elif kind is StartTLSRequested and self.buffered:
-            self._injected()
         else:
             self._owed = None
             copies = 1

@@ -77,11 +77,11 @@ class DATAReader(_Reader):
                 position += 1
             self._fresh = False
         # Most chunks of attachments hold no dot at all, and memchr sees that ten times faster.
-        dots = buffer.find(b".", position) >= 0
-        end = buffer.find(END, position) if dots else -1
+        dot = buffer.find(b".", position)
+        end = buffer.find(END, max(dot - 2, position)) if dot >= 0 else -1
         if end >= 0:
-            chunk = buffer[position : end + 2]
-            position = end + 5
+            start, position = position, end + 5
+            chunk = buffer[start : end + 2]
         else:
             stop = len(buffer) - _held_back(buffer, position)
             chunk = buffer[position:stop]
@@ -89,7 +89,8 @@ class DATAReader(_Reader):
         # "If the first character is a period and there are other characters on the line, the
         # first character is deleted" (RFC 5321 §4.5.2).  The CRLF in front is in this chunk,
         # because a CRLF at the end of one is held back.
-        if dots and b"\r\n." in chunk:
+        # Where the first dot there is is that of the end, none is doubled.
+        if dot >= 0 and (end < 0 or dot != end + 2) and b"\r\n." in chunk:
             chunk = chunk.replace(b"\r\n.", b"\r\n")
         return self._judge(chunk), position, end >= 0
 

@@ -182,9 +182,7 @@ _set_octets: Final[Any] = Mailbox.__dict__["_octets"].__set__
 
 
 def _ascii_dotted(octets: bytes, local: bytes, domain: bytes) -> Mailbox:
-    """Make a mailbox of what matched ASCII ``Dot-string "@" Domain``, unchecked but for length."""
-    if len(domain) > _DOMAIN_OCTETS:
-        raise ValueError(f"a domain has at most {_DOMAIN_OCTETS} octets")
+    """Make a mailbox of what matched ASCII ``Dot-string "@" Domain`` and has been measured."""
     mailbox = Mailbox.__new__(Mailbox)
     _set_local(mailbox, local.decode("ascii"))
     _set_domain(mailbox, domain.decode("ascii"))

@@ -62,6 +62,11 @@ class ReplyReceived:
     """Under LMTP the RCPT for which this is the reply to the message."""
     owes: ClassVar[bool] = False
 
+    @property
+    def verb(self) -> Verb | None:
+        """The command's verb."""
+        return None if self.command is None else self.command.verb
+
 
 @final
 @dataclass(frozen=True, slots=True)
