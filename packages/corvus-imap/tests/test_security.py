@@ -302,6 +302,14 @@ def test_the_message_streams_in_constant_memory() -> None:
         assert conn.buffered == 0
 
 
+@pytest.mark.parametrize("cut", [100, 101, 150, 5000])
+def test_a_line_that_is_too_long_is_answered_alike_however_it_is_cut(cut: int) -> None:
+    wire = b"x" * 6000 + b" NOOP\r\n" + NOOP
+    answers = said(server(limits=Limits(line=100)), wire[:cut], wire[cut:])
+    # Where the tag ends was not seen when the answer was given.
+    assert answers == b"* BAD [LIMIT] the command is too long\r\n" + IN_STEP
+
+
 # Row 10.
 
 

@@ -386,7 +386,7 @@ class Receiver:
     def _refuse_literal(
         self, head: LiteralHead, reason: str, code: Code | None, kind: r.Kind = r.Kind.BAD
     ) -> Event:
-        tag = read_tag(bytes(self._fragments.buffer[: self.limits.tag + 1]))
+        tag = read_tag(bytes(self._fragments.buffer[: self.limits.tag + 1]), whole=False)
         self._tag = "" if tag is None else tag.decode("ascii")
         self._forget(head)
         event = self._reject(kind, reason, code)
@@ -401,7 +401,7 @@ class Receiver:
         self._literals = 0
 
     def _too_long(self) -> Event:
-        tag = read_tag(bytes(self._fragments.buffer[: self.limits.tag + 1]))
+        tag = read_tag(bytes(self._fragments.buffer[: self.limits.tag + 1]), whole=False)
         self._tag = "" if tag is None else tag.decode("ascii")
         at = self._fragments.line_start
         self._fragments.drop(at)

@@ -232,7 +232,7 @@ class LiteralStarted:
     """
 
     prefix: bytes
-    """The response so far, such as ``* 12 FETCH (BODY[] ``."""
+    """The response so far, such as ``* 12 FETCH (BODY[]`` and a space."""
     size: int
 
 

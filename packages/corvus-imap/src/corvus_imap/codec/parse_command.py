@@ -374,12 +374,18 @@ _UID_VERBS: Final[dict[bytes, VerbParser]] = {
 _UID_BEHIND: Final = {b"EXPUNGE": "UIDPLUS", b"MOVE": "MOVE"}
 
 
-def read_tag(message: bytes) -> bytes | None:
-    """The tag at the beginning of *message*, or ``None`` where there is none that ends."""
+def read_tag(message: bytes, *, whole: bool = True) -> bytes | None:
+    """
+    The tag at the beginning of *message*, or ``None`` where there is none that ends.
+
+    Args:
+        whole: Nothing follows *message*, so that a tag may end with it.
+    """
     found = TAG.match(message)
-    if not found or message[found.end() : found.end() + 1] not in (b" ", b""):
+    if not found:
         return None
-    return found[0]
+    behind = message[found.end() : found.end() + 1]
+    return found[0] if behind == b" " or (whole and not behind) else None
 
 
 def parse_command(

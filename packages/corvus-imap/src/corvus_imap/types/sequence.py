@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, final
 
-#: "nz-number = digit-nz *DIGIT ; Non-zero unsigned 32-bit integer (0 < n < 4,294,967,296)".
+#: The largest nz-number, "Non-zero unsigned 32-bit integer (0 < n < 4,294,967,296)" (RFC 9051 §9).
 MAX_NUMBER: Final = 0xFFFFFFFF
 
 #: ``*``: the largest number in use, whatever it is; greater than every number.
