@@ -245,7 +245,12 @@ def authenticate(
 
     found, status = asyncio.run(
         judge(
-            _config(ctx), sys.stdin.buffer.read(), ip=ip, helo=helo, mail_from=mail_from, zone=zone.read_bytes() if zone else None
+            _config(ctx),
+            sys.stdin.buffer.read(),
+            ip=ip,
+            helo=helo,
+            mail_from=mail_from,
+            zone=zone.read_bytes() if zone else None,
         )
     )
     _show(found, as_json, lambda found: click.echo(found["sentence"]))
