@@ -29,11 +29,7 @@ from corvus_server.storage.facts import facts_of
 from corvus_server.storage.sqlite import SQLiteStore
 from corvus_server.storage.values import Delivery, FlagOperation, Intake, NewMessage
 
-WORDS = (
-    "the of and to in is that for it as was with be by on not he his but at are this have from or had an they which "
-    "invoice report meeting schedule budget release server deploy customer contract review quarter update shipment "
-    "feedback project attached regards december holiday printer kitchen window garden"
-).split()
+WORDS = ["the", "of", "and", "to", "in", "is", "that", "for", "it", "as", "was", "with", "be", "by", "on", "not", "he", "his", "but", "at", "are", "this", "have", "from", "or", "had", "an", "they", "which", "invoice", "report", "meeting", "schedule", "budget", "release", "server", "deploy", "customer", "contract", "review", "quarter", "update", "shipment", "feedback", "project", "attached", "regards", "december", "holiday", "printer", "kitchen", "window", "garden"]
 
 
 def table(title: str, head: list[str], rows: list[list[str]]) -> None:
@@ -353,7 +349,7 @@ async def mailbox(base: Path, count: int, rounds: int) -> None:
     async def store_ten() -> None:
         flip.reverse()
         done = await messages.store_flags(inbox, first_ten, flip[0], ["\\Flagged"])
-        assert rounds and len(done.changed) in (0, ten)
+        assert len(done.changed) in (0, ten)
 
     await store_ten()
     row(f"flag change on {ten}", await measure(store_ten, rounds), None, "20 ms")

@@ -48,7 +48,8 @@ class FaultyFiles(FileSystem):
         self._seam("mkdir")
         super().make_folder(path)
 
-    def create(self, path: Path) -> int:
+    def create(self, path: str | Path) -> int:
+        path = Path(path)
         self._seam("create")
         fd = super().create(path)
         self._paths[fd] = path
@@ -74,22 +75,27 @@ class FaultyFiles(FileSystem):
         self._paths.pop(fd, None)
         super().close(fd)
 
-    def rename(self, source: Path, target: Path) -> None:
+    def rename(self, source: str | Path, target: str | Path) -> None:
+        source, target = Path(source), Path(target)
         self._seam("rename")
         super().rename(source, target)
         self.unsynced_names.pop(source, None)
         self.unsynced_names[target] = source
 
-    def link(self, source: Path, target: Path) -> None:
+    def link(self, source: str | Path, target: str | Path) -> None:
+        source, target = Path(source), Path(target)
         self._seam("link")
         super().link(source, target)
         self.unsynced_names[target] = None
 
-    def unlink(self, path: Path) -> None:
+    def unlink(self, path: str | Path) -> None:
+        path = Path(path)
         self._seam("unlink")
         data = path.read_bytes()
         super().unlink(path)
-        if self.unsynced_names.pop(path, path) is path:
+        if path in self.unsynced_names:
+            del self.unsynced_names[path]
+        else:
             self.ghosts[path] = data
 
     def sync_folder(self, path: Path) -> None:

@@ -36,7 +36,7 @@ class Body:
 
     __slots__ = ("_chunks", "_fd", "_files", "_path", "consumed", "held", "size")
 
-    def __init__(self, path: Path | None = None, files: FileSystem | None = None) -> None:
+    def __init__(self, path: str | Path | None = None, files: FileSystem | None = None) -> None:
         """`path` is where the file would be; None keeps everything in memory."""
         self._path = path
         self._files = files or FileSystem()
@@ -88,7 +88,7 @@ class Body:
             self._chunks = [b"".join(self._chunks)]
         return self._chunks[0] if self._chunks else b""
 
-    def to_file(self) -> tuple[Path, int]:
+    def to_file(self) -> tuple[str, int]:
         """Put everything into the file and return it with its descriptor, which stays the body's: for stores."""
         assert self._path is not None
         if self._fd is None:
@@ -103,7 +103,7 @@ class Body:
                     self._files.unlink(self._path)
                 raise
             self._fd = fd
-        return self._path, self._fd
+        return str(self._path), self._fd
 
     def done(self) -> None:
         """Let go of the descriptor; the file belongs to somebody else now: for stores."""

@@ -23,7 +23,7 @@ class FileSystem:
         """Make a folder and its parents, mode 0700; it may be there."""
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def create(self, path: Path) -> int:
+    def create(self, path: str | Path) -> int:
         """A new file for writing and reading, mode 0600; returns its descriptor."""
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
@@ -45,13 +45,13 @@ class FileSystem:
     def close(self, fd: int) -> None:
         os.close(fd)
 
-    def rename(self, source: Path, target: Path) -> None:
+    def rename(self, source: str | Path, target: str | Path) -> None:
         os.rename(source, target)  # noqa: PTH104 - one system call, one seam
 
-    def link(self, source: Path, target: Path) -> None:
+    def link(self, source: str | Path, target: str | Path) -> None:
         os.link(source, target)
 
-    def unlink(self, path: Path) -> None:
+    def unlink(self, path: str | Path) -> None:
         os.unlink(path)  # noqa: PTH108
 
     def sync_folder(self, path: Path) -> None:

@@ -14,6 +14,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, final
 
 from corvus_server.storage.flags import SEEN, Keywords
@@ -54,6 +55,7 @@ class MailboxState:
         "_base",
         "_first_unseen",
         "_journal",
+        "_ordered",
         "account_id",
         "flags",
         "gone",
@@ -99,6 +101,8 @@ class MailboxState:
         #: Which content each message is, as a number inside the account.
         self.serials = serials
         self.gone = False
+        # Contents ascend with the UIDs, until something older is copied in.
+        self._ordered = list(serials) == sorted(set(serials))
         # (modseq, uids, whether they were expunged); the first has the number _base.
         self._journal: list[tuple[int, Sequence[int], bool]] = []
         self._base = 0
@@ -141,8 +145,25 @@ class MailboxState:
                 names.setdefault(name.lower(), name)
         return tuple(names[key] for key in sorted(names))
 
+    @property
+    def newest_serial(self) -> int:
+        """The largest content number here; 0 if the mailbox is empty."""
+        if not self.serials:
+            return 0
+        return self.serials[-1] if self._ordered else max(self.serials)
+
     def uids_of(self, serials: Collection[int]) -> list[int]:
         """UIDs whose content is among `serials`, ascending."""
+        if self._ordered and len(serials) < len(self.serials) // 8:
+            found = []
+            row, end = 0, len(self.serials)
+            for serial in sorted(serials):
+                row = bisect_left(self.serials, serial, row)
+                if row == end:
+                    break
+                if self.serials[row] == serial:
+                    found.append(self.uids[row])
+            return found
         wanted = serials if isinstance(serials, set | frozenset) else set(serials)
         return [u for u, s in zip(self.uids, self.serials, strict=True) if s in wanted]
 
@@ -167,6 +188,11 @@ class MailboxState:
         if not uids:
             return
         n = len(self.uids)
+        self._ordered = (
+            self._ordered
+            and (not n or self.serials[-1] < serials[0])
+            and all(a < b for a, b in pairwise(serials))
+        )
         self.uids.extend(uids)
         self.flags.extend(flags)
         self.modseqs.extend([modseq] * len(uids))

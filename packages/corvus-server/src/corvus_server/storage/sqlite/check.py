@@ -19,7 +19,7 @@ from corvus_server.storage.facts import facts_of, format_internal_date
 from corvus_server.storage.seal import Sealer
 from corvus_server.storage.sqlite.engine import Database, Transaction
 from corvus_server.storage.sqlite.folders import QUEUE, BodyFolders
-from corvus_server.storage.sqlite.rows import parts_text
+from corvus_server.storage.sqlite.rows import parts_text, unshifted
 from corvus_server.storage.values import Finding
 from corvus_server.storage.words import search_key
 
@@ -42,11 +42,10 @@ class Checker:
         findings, suspects = await self._database.read(lambda db: self._read(db, files))
         if suspects:
             findings += await self._database.write(lambda tx: self._orphans(tx, suspects, fix))
-        findings += await self._database.write(lambda tx: _index(tx, fix))
+        findings += await self._database.write(lambda tx: _index(tx, fix), settled=True)
         if not fix:
             return findings
-        fixed = await self._database.write(lambda tx: self._repair(tx, findings))
-        return fixed
+        return await self._database.write(lambda tx: self._repair(tx, findings), settled=True)
 
     def _files(self) -> set[str]:
         """All body files, relative to the data folder; listed before the rows are read."""
@@ -139,14 +138,15 @@ class Checker:
                     "and c.id between a.id << 32 and (a.id << 32) + 4294967295",
                     (folder, name),
                 ).fetchone()
-            if row is not None or not (self._folders.root / path).exists():
+            where = self._folders.path_of(folder, name)
+            if row is not None or not where.exists():
                 continue
             if fix:
                 self._folders.unlink(folder, name)
             findings.append(
                 Finding(
                     rule="R5",
-                    subject=path,
+                    subject=str(where.relative_to(self._folders.root)),
                     message="no message has this body",
                     fixable=True,
                     fixed=fix,
@@ -185,7 +185,7 @@ class Checker:
                 raw = self._folders.path_of(folder, name).read_bytes()
             except OSError:
                 continue  # a finding of its own
-            facts = facts_of(prefix + raw)
+            facts = unshifted(facts_of(prefix + raw), prefix)
             db = tx.db
             db.execute(
                 "insert or replace into envelopes values (?, ?, ?)",
@@ -392,7 +392,7 @@ def _index(tx: Transaction, fix: bool) -> list[Finding]:
         tx.db.execute("insert into head_index (head_index, rank) values ('integrity-check', 1)")
     except sqlite3.DatabaseError:
         if fix:
-            tx.db.execute("insert into head_index (head_index) values ('rebuild')")
+            _reindex(tx)
         return [
             Finding(
                 rule="R11",
@@ -403,6 +403,16 @@ def _index(tx: Transaction, fix: bool) -> list[Finding]:
             )
         ]
     return []
+
+
+def _reindex(tx: Transaction) -> None:
+    """The keys anew from the fields they were made of, and the index from the keys."""
+    rows = tx.db.execute("select id, subject, sender, recipients, cc from details").fetchall()
+    tx.db.executemany(
+        "update heads set subject = ?, sender = ?, recipients = ?, cc = ? where id = ?",
+        [(*(search_key(text) for text in texts), content) for content, *texts in rows],
+    )
+    tx.db.execute("insert into head_index (head_index) values ('rebuild')")
 
 
 def _recount(tx: Transaction) -> None:

@@ -88,6 +88,7 @@ class _Request:
     placements: Sequence[Placement]
     loop: asyncio.AbstractEventLoop | None
     future: asyncio.Future[Any] | None
+    settled: bool = False
     transaction: Transaction | None = None
     result: Any = None
     error: BaseException | None = None
@@ -185,7 +186,11 @@ class Database:
     # Writing.
 
     async def write(
-        self, run: Callable[[Transaction], T], placements: Sequence[Placement] = ()
+        self,
+        run: Callable[[Transaction], T],
+        placements: Sequence[Placement] = (),
+        *,
+        settled: bool = False,
     ) -> T:
         """
         Run `run` in the writer's transaction and return what it returned once that is durable.
@@ -193,6 +198,7 @@ class Database:
         Args:
             run: Called in the writer thread, inside a savepoint: an exception undoes what it did, and only that.
             placements: Bodies that must be durable and in their folders before.
+            settled: `run` looks at the index of subjects and addresses, which is written last otherwise.
 
         Raises:
             StoreError: what `run` raised, or StoreUnavailable.
@@ -203,7 +209,7 @@ class Database:
         future: asyncio.Future[T] = loop.create_future()
         for placement in placements:
             placement.body.held = True
-        self._inbox.put(_Request(run, placements, loop, future))
+        self._inbox.put(_Request(run, placements, loop, future, settled))
         return await future
 
     def write_later(self, run: Callable[[Transaction], Any]) -> None:
@@ -276,14 +282,19 @@ class Database:
         if live:
             self._files.reached("begin")
             db.execute("begin immediate")
+            heads: list[tuple[int, str, str, str, str, str]] = []
             for request in live:
+                if request.settled:
+                    _index_heads(db, heads)
                 self._run_one(db, request, now)
+                if request.error is None and request.transaction is not None:
+                    heads += request.transaction.heads
                 if (
                     not db.in_transaction
                 ):  # SQLite gave the whole transaction up: a full or broken disk
                     raise request.error or StoreUnavailable("the transaction was lost")
             if any(request.error is None for request in live):
-                self._index_heads(db, live)
+                _index_heads(db, heads)
                 self._files.reached("commit")
                 try:
                     db.execute("commit")
@@ -317,22 +328,6 @@ class Database:
                 db.execute("release request")
             return
         db.execute("release request")
-
-    def _index_heads(self, db: sqlite3.Connection, live: Sequence[_Request]) -> None:
-        """In one go and ascending: FTS5 starts a new segment at each step backwards."""
-        rows = [
-            row
-            for request in live
-            if request.error is None and request.transaction is not None
-            for row in request.transaction.heads
-        ]
-        if rows:
-            rows.sort()
-            db.executemany(
-                "insert into head_index (rowid, subject, sender, recipients, cc, bcc) "
-                "values (?, ?, ?, ?, ?, ?)",
-                rows,
-            )
 
     def _settle(self, request: _Request) -> None:
         """Behind the commit: bodies belong to the store now, or go back to their owner."""
@@ -477,6 +472,17 @@ class Database:
         self._pool.shutdown()
         for db in (*self._pool_connections, self.reader, self._writer_db):
             db.close()
+
+
+def _index_heads(db: sqlite3.Connection, heads: list[tuple[int, str, str, str, str, str]]) -> None:
+    """Write what has collected, in one go and ascending: FTS5 starts a new segment at each step backwards."""
+    if heads:
+        heads.sort()
+        db.executemany(
+            "insert into head_index (rowid, subject, sender, recipients, cc, bcc) values (?, ?, ?, ?, ?, ?)",
+            heads,
+        )
+        heads.clear()
 
 
 def _translate(error: BaseException) -> BaseException:

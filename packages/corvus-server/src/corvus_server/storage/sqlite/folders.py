@@ -64,8 +64,8 @@ class Placement:
     body: Body
     targets: Sequence[tuple[str, str]]
     error: StoreUnavailable | None = None
-    _done: list[Path] = field(default_factory=list)
-    _temporary: Path | None = None
+    _done: list[str] = field(default_factory=list)
+    _temporary: str | None = None
 
     def kept(self) -> None:
         """The rows are committed: the octets are the store's."""
@@ -76,9 +76,11 @@ class BodyFolders:
     """The body files of a data folder."""
 
     def __init__(
-        self, root: Path, *, files: FileSystem, sync: SyncMode = "auto", threads: int = 16
+        self, root: Path, *, files: FileSystem, sync: SyncMode = "auto", threads: int = 4
     ) -> None:
         self.root = root
+        # Joining a Path costs more than writing the file it names.
+        self._root = str(root)
         self._files = files
         self._threads = threads if files.parallel else 0
         self._pool: ThreadPoolExecutor | None = None
@@ -108,23 +110,25 @@ class BodyFolders:
 
         Called in the writer thread.
         """
-        ready: list[tuple[Placement, int]] = []
         for placement in placements:
             try:
                 for folder, _ in placement.targets:
                     self._ensure(folder)
-                path, fd = placement.body.to_file()
-                placement._temporary = path
             except OSError as error:
                 self._failed(placement, error)
-                continue
-            ready.append((placement, fd))
+        ready = [placement for placement in placements if placement.error is None]
         # Renamed first and synced then, so that one commit of the file system's journal takes the octets and the
         # names of a whole batch.  A name without a row is nobody's message, whatever it holds after a crash.
+        self._together([partial(self._write_one, placement) for placement in ready])
         touched: dict[str, list[Placement]] = {}
-        for placement, _ in ready:
-            self._into_folders(placement, touched)
-        whole = [(placement, fd) for placement, fd in ready if placement.error is None]
+        whole: list[tuple[Placement, int]] = []
+        for placement in ready:
+            if placement.error is None:
+                whole.append((placement, placement.body.to_file()[1]))
+                for folder in dict.fromkeys(folder for folder, _ in placement.targets):
+                    touched.setdefault(folder, []).append(placement)
+        if not whole:
+            return
         if self.sync_mode == "syncfs":
             counters.file_syncs += 1
             try:
@@ -133,10 +137,6 @@ class BodyFolders:
                 for placement, _ in whole:
                     self._failed(placement, error)
             return
-        if len(whole) > 1:
-            for _, fd in whole:
-                with contextlib.suppress(OSError):
-                    self._files.start_writing(fd)
         counters.file_syncs += len(whole)
         counters.folder_syncs += len(touched)
         jobs = [partial(self._sync_one, placement, fd) for placement, fd in whole]
@@ -154,8 +154,13 @@ class BodyFolders:
                 job()
             return
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._threads, "corvus-store-sync")
-        for future in [self._pool.submit(job) for job in jobs]:
+            self._pool = ThreadPoolExecutor(self._threads - 1, "corvus-store-sync")
+        # The caller works, too: every thread that must be woken costs a turn on a busy machine.
+        width = min(self._threads, len(jobs))
+        parts = [jobs[i::width] for i in range(width)]
+        waiting = [self._pool.submit(_all, part) for part in parts[1:]]
+        _all(parts[0])
+        for future in waiting:
             future.result()
 
     def _sync_one(self, placement: Placement, fd: int) -> None:
@@ -181,17 +186,19 @@ class BodyFolders:
         finally:
             os.close(fd)
 
-    def _into_folders(self, placement: Placement, touched: dict[str, list[Placement]]) -> None:
-        assert placement._temporary is not None
+    def _write_one(self, placement: Placement) -> None:
+        """The octets into a file, and the file into its folders."""
         try:
+            placement._temporary, fd = placement.body.to_file()
+            with contextlib.suppress(OSError):
+                self._files.start_writing(fd)
             for i, (folder, name) in enumerate(placement.targets):
-                target = self.path_of(folder, name)
+                target = self._name_of(folder, name)
                 if i + 1 < len(placement.targets):
                     self._files.link(placement._temporary, target)
                 else:
                     self._files.rename(placement._temporary, target)
                 placement._done.append(target)
-                touched.setdefault(folder, []).append(placement)
         except OSError as error:
             self._failed(placement, error)
 
@@ -229,7 +236,14 @@ class BodyFolders:
     # Reading.
 
     def path_of(self, folder: str, name: str) -> Path:
-        return self.root / folder / name if folder == QUEUE else self.root / folder / "new" / name
+        return Path(self._name_of(folder, name))
+
+    def _name_of(self, folder: str, name: str) -> str:
+        return (
+            f"{self._root}/{folder}/{name}"
+            if folder == QUEUE
+            else f"{self._root}/{folder}/new/{name}"
+        )
 
     def _folder_fd(self, folder: str) -> int:
         fd = self._open.get(folder)
@@ -286,6 +300,11 @@ class BodyFolders:
             self._pool.shutdown()
         while self._open:
             os.close(self._open.popitem()[1])
+
+
+def _all(jobs: Iterable[Callable[[], None]]) -> None:
+    for job in jobs:
+        job()
 
 
 _libc: Any = None

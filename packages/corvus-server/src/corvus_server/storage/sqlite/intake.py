@@ -23,10 +23,12 @@ from corvus_server.storage.sqlite.directory import SQLiteDirectory
 from corvus_server.storage.sqlite.engine import Database, Transaction
 from corvus_server.storage.sqlite.folders import QUEUE, Placement
 from corvus_server.storage.sqlite.rows import (
+    Computed,
     bump,
     encode_flags,
     insert_content,
     mailbox_account,
+    unshifted,
 )
 from corvus_server.storage.values import (
     MAX_VERDICT,
@@ -66,7 +68,9 @@ class _Copy:
     index: int
     delivery: Delivery
     name: str
-    facts: MessageFacts
+    prefix: bytes
+    size: int
+    computed: Computed
 
 
 def verdict_row(verdict: Verdict) -> tuple[Any, ...]:
@@ -115,10 +119,12 @@ class IntakeWriter:
         self._registry = registry
         self._new_name = new_name
 
-    async def facts(self, body: Body, given: MessageFacts | None, prefix: bytes) -> MessageFacts:
+    async def facts(
+        self, body: Body, given: MessageFacts | None, prefix: bytes = b""
+    ) -> MessageFacts:
         """The facts of ``prefix + body``."""
-        if given is not None and (not prefix or given.begins_with_field):
-            return given.behind(prefix)
+        if given is not None and not prefix:
+            return given
         if body.size <= _INLINE:
             return facts_of(prefix + body.getvalue())
         loop = asyncio.get_running_loop()
@@ -136,17 +142,18 @@ class IntakeWriter:
             raise ValueError("the body was handed in before")
         facts = intake.facts
         if facts is None and intake.deliveries:
-            facts = await self.facts(intake.body, None, b"")
+            facts = await self.facts(intake.body, None)
         targets: list[tuple[str, str]] = []
         copies: list[_Copy] = []
+        plain = Computed.of(facts) if facts is not None else None
         for index, delivery in enumerate(intake.deliveries):
             account = self._directory.account_by_id(delivery.account_id)
             if account is None:
                 raise NotFound("there is no such account")
             name = self._new_name()
             targets.append((account.folder, name))
-            whole = await self.facts(intake.body, facts, delivery.prefix)
-            copies.append(_Copy(index, delivery, name, whole))
+            assert plain is not None  # there is a delivery, so there are facts
+            copies.append(await self._copy(index, delivery, name, plain, intake.body))
         queue_names = []
         for queued in intake.queued:
             queue_names.append(self._new_name())
@@ -185,16 +192,29 @@ class IntakeWriter:
         placements = [Placement(intake.body, targets)] if targets else []
         return PreparedIntake(placements, run)
 
+    async def _copy(
+        self, index: int, delivery: Delivery, name: str, plain: Computed, body: Body
+    ) -> _Copy:
+        """The facts of the body serve all recipients, unless a prefix would become part of what they are."""
+        prefix = delivery.prefix
+        if not prefix or plain.facts.begins_with_field:
+            return _Copy(index, delivery, name, prefix, plain.facts.size + len(prefix), plain)
+        whole = await self.facts(body, plain.facts, prefix)
+        # insert_content shifts by the prefix: these facts are shifted back first.
+        return _Copy(
+            index, delivery, name, prefix, whole.size, Computed.of(unshifted(whole, prefix))
+        )
+
     def _file(self, tx: Transaction, copy: _Copy, verdict_id: int | None) -> Filed | None:
         """One copy into one mailbox; None if there is no room."""
         db = tx.db
-        delivery, facts = copy.delivery, copy.facts
+        delivery = copy.delivery
         account_id = delivery.account_id
         row = db.execute(
             "update accounts set modseq = modseq + 1, next_serial = next_serial + 1, used = used + ?1, "
             "messages = messages + 1 where id = ?2 and (quota = 0 or used + ?1 <= quota) "
             "returning modseq, next_serial - 1",
-            (facts.size, account_id),
+            (copy.size, account_id),
         ).fetchone()
         if row is None:
             if db.execute("select 1 from accounts where id = ?", (account_id,)).fetchone() is None:
@@ -209,17 +229,17 @@ class IntakeWriter:
             account_id,
             serial,
             body_file=copy.name,
-            prefix=delivery.prefix,
-            facts=facts,
+            prefix=copy.prefix,
+            computed=copy.computed,
             internal_time=int(internal),
             zone=delivery.zone,
             verdict_id=verdict_id,
         )
         flags = encode_flags(tx, self._registry, account_id, delivery.flags)
         uid = _insert_message(
-            tx, mailbox_id, modseq, flags, facts.size, content, int(internal), delivery.zone
+            tx, mailbox_id, modseq, flags, copy.size, content, int(internal), delivery.zone
         )
-        self._arrived(tx, mailbox_id, modseq, [uid], [flags], [facts.size], [serial])
+        self._arrived(tx, mailbox_id, modseq, [uid], [flags], [copy.size], [serial])
         return Filed(
             account_id=account_id,
             mailbox_id=mailbox_id,
@@ -256,15 +276,15 @@ class IntakeWriter:
         if owner is None:
             raise NoSuchMailbox("there is no such mailbox")
         placements = []
-        prepared: list[tuple[NewMessage, str, MessageFacts]] = []
+        prepared: list[tuple[NewMessage, str, Computed]] = []
         for message in messages:
             if message.body.consumed:
                 raise ValueError("the body was handed in before")
             name = self._new_name()
-            facts = await self.facts(message.body, message.facts, b"")
+            facts = await self.facts(message.body, message.facts)
             placements.append(Placement(message.body, [(owner.folder, name)]))
-            prepared.append((message, name, facts))
-        octets = sum(facts.size for _, _, facts in prepared)
+            prepared.append((message, name, Computed.of(facts)))
+        octets = sum(computed.facts.size for _, _, computed in prepared)
 
         def run(tx: Transaction) -> Appended:
             account_id = mailbox_account(tx, mailbox_id)
@@ -284,7 +304,8 @@ class IntakeWriter:
                 raise OverQuota("the account is over its quota", (account_id,))
             serial = row[1] - len(prepared)
             added: list[tuple[int, int, int, int]] = []
-            for message, name, facts in prepared:
+            for message, name, computed in prepared:
+                size = computed.facts.size
                 internal = tx.now if message.internal_date is None else message.internal_date
                 content = insert_content(
                     tx,
@@ -292,16 +313,16 @@ class IntakeWriter:
                     serial,
                     body_file=name,
                     prefix=b"",
-                    facts=facts,
+                    computed=computed,
                     internal_time=int(internal),
                     zone=message.zone,
                     verdict_id=None,
                 )
                 flags = encode_flags(tx, self._registry, account_id, message.flags)
                 uid = _insert_message(
-                    tx, mailbox_id, modseq, flags, facts.size, content, int(internal), message.zone
+                    tx, mailbox_id, modseq, flags, size, content, int(internal), message.zone
                 )
-                added.append((uid, flags, facts.size, serial))
+                added.append((uid, flags, size, serial))
                 serial += 1
             uids = tuple(row[0] for row in added)
             rows = [tuple(row[i] for row in added) for i in range(4)] if added else [()] * 4

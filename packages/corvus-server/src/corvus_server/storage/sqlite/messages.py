@@ -284,7 +284,14 @@ class SQLiteMessages:
             "join contents c on c.id = m.content_id where m.mailbox_id = ? and m.uid = ?",
             (mailbox_id, uid),
         ).fetchone()
-        return tuple(Part(*part) for part in json.loads(row[0])) if row else ()
+        if row is None:
+            return ()
+        shift = row[1]
+        return tuple(
+            # The header of the message itself begins with the prefix.
+            Part(path, header + shift if path else 0, body + shift, end + shift, *rest)
+            for path, header, body, end, *rest in json.loads(row[0])
+        )
 
     def bodies(self, mailbox_id: int, uids: Sequence[int]) -> list[StoredBody]:
         rows = self._rows(mailbox_id, uids, ("size", "prefix", "body_file"))

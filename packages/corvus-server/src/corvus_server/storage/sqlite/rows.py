@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, final
 
 from corvus_server.storage.errors import NoSuchMailbox, NotFound
 from corvus_server.storage.facts import format_internal_date
@@ -21,6 +22,7 @@ from corvus_server.storage.values import MessageFacts
 from corvus_server.storage.words import search_key
 
 __all__ = [
+    "Computed",
     "bump",
     "content_id",
     "counts",
@@ -33,6 +35,7 @@ __all__ = [
     "next_uid_validity",
     "parts_text",
     "ranges_of",
+    "unshifted",
 ]
 
 _REFERENCES: Final = 32
@@ -123,6 +126,22 @@ def decode_flags(tx: Transaction, account_id: int, value: int) -> tuple[int, tup
     return value & 255, tuple(row[0].split(" "))
 
 
+@final
+@dataclass(slots=True, eq=False)
+class Computed:
+    """What all copies of a body have in common, made once and not in the writer's turn."""
+
+    facts: MessageFacts
+    parts: str
+    keys: tuple[str, str, str, str, str]
+
+    @classmethod
+    def of(cls, facts: MessageFacts) -> Computed:
+        keys = (facts.subject, facts.sender, facts.to, facts.cc, facts.bcc)
+        subject, sender, to, cc, bcc = (search_key(text) for text in keys)
+        return cls(facts, parts_text(facts), (subject, sender, to, cc, bcc))
+
+
 def insert_content(
     tx: Transaction,
     account_id: int,
@@ -130,12 +149,17 @@ def insert_content(
     *,
     body_file: str,
     prefix: bytes,
-    facts: MessageFacts,
+    computed: Computed,
     internal_time: int,
     zone: int,
     verdict_id: int | None,
 ) -> int:
-    """All that FETCH and SEARCH need of a message (R11); returns the content id."""
+    """
+    All that FETCH and SEARCH need of a message (R11); returns the content id.
+
+    The facts are those of the body without `prefix`, which shifts sizes and offsets and changes nothing else.
+    """
+    facts, shift = computed.facts, len(prefix)
     content = content_id(account_id, serial)
     thread = _thread(tx, account_id, content, facts)
     db = tx.db
@@ -145,8 +169,8 @@ def insert_content(
             content,
             body_file,
             prefix,
-            facts.size,
-            facts.header_size,
+            facts.size + shift,
+            facts.header_size + shift,
             thread,
             facts.message_id,
             facts.sent_at,
@@ -171,24 +195,17 @@ def insert_content(
             facts.to,
             facts.cc,
             facts.preview,
-            parts_text(facts),
+            computed.parts,
         ),
     )
-    keys = (
-        content,
-        search_key(facts.subject),
-        search_key(facts.sender),
-        search_key(facts.to),
-        search_key(facts.cc),
-        search_key(facts.bcc),
-    )
+    keys = (content, *computed.keys)
     db.execute("insert into heads values (?, ?, ?, ?, ?, ?)", keys)
     tx.heads.append(keys)
     return content
 
 
 def parts_text(facts: MessageFacts) -> str:
-    """The parts as JSON rows."""
+    """The parts as JSON rows; offsets from the start of the body, without the prefix of a recipient."""
     return json.dumps(
         [
             (p.path, p.header, p.body, p.end, p.media_type, p.encoding, p.charset, p.filename)
@@ -197,6 +214,16 @@ def parts_text(facts: MessageFacts) -> str:
         ensure_ascii=False,
         separators=(",", ":"),
     )
+
+
+def unshifted(facts: MessageFacts, prefix: bytes) -> MessageFacts:
+    """Facts of ``prefix + body`` with sizes and offsets as if the prefix were not there."""
+    n = len(prefix)
+    parts = tuple(
+        replace(p, header=p.header - n if p.path else 0, body=p.body - n, end=p.end - n)
+        for p in facts.parts
+    )
+    return replace(facts, size=facts.size - n, header_size=facts.header_size - n, parts=parts)
 
 
 def _thread(tx: Transaction, account_id: int, content: int, facts: MessageFacts) -> int:

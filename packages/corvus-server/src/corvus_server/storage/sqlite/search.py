@@ -259,13 +259,18 @@ class Search:
 
     async def _texts(self, state: MailboxState, key: str, columns: tuple[str, ...]) -> list[int]:
         account_id = state.account_id
-        found, mark = await self._database.read(
-            lambda db: self._index.find(account_id, key, columns)
+        found, mark, large = await self._database.read(
+            lambda db: (
+                *self._index.find(account_id, key, columns),
+                self._index.large(account_id),
+            )
         )
         serials = {content & _SERIAL for content in found}
-        unread = {s for s in state.serials if s > mark}
-        large = await self._database.read(lambda db: self._index.large(account_id))
-        unread |= {content & _SERIAL for content in large} & set(state.serials)
+        unread: set[int] = set()
+        if state.newest_serial > mark:
+            unread = {s for s in state.serials if s > mark}
+        if large:
+            unread |= {content & _SERIAL for content in large} & set(state.serials)
         if unread:
 
             def has(raw: bytes) -> bool:

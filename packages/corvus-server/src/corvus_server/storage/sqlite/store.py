@@ -86,6 +86,7 @@ class SQLiteStore:
     ) -> None:
         self.folder = Path(folder)
         self._random = random
+        self._temporary = str(self.folder / "tmp")
         self._names = 0
         self._files = files or FileSystem()
         self._stop = threading.Event()
@@ -187,7 +188,7 @@ class SQLiteStore:
     def new_body(self) -> Body:
         if self._closed:
             raise StoreClosed("the store is closed")
-        return Body(self.folder / "tmp" / self._new_name(), self._files)
+        return Body(f"{self._temporary}/{self._new_name()}", self._files)
 
     async def accept(self, intake: Intake) -> Accepted:
         return await self._intake.accept(intake)

@@ -42,7 +42,7 @@ class Sweeper:
     async def run(self, grace: float) -> SweepReport:
         contents = 0
         while True:
-            count = await self._database.write(lambda tx: self._contents(tx, grace))
+            count = await self._database.write(lambda tx: self._contents(tx, grace), settled=True)
             if count is None:
                 break
             contents += count
