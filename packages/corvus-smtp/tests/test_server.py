@@ -1086,3 +1086,25 @@ def test_starttls_may_be_accepted_in_own_words_and_octets_behind_it_still_count(
     assert conn.closing
     assert not conn.tls_pending
     assert b"220" not in conn.data_to_send()
+
+
+def test_a_challenge_answers_auth_alone() -> None:
+    conn = ready()
+    conn.receive_data(b"MAIL FROM:<a@b>\r\n")
+    conn.next_event()
+    with pytest.raises(LocalProtocolError, match="AUTH"):
+        conn.challenge(b"x")
+    conn.accept()
+
+
+def test_replies_to_each_after_close_go_nowhere() -> None:
+    conn = lmtp()
+    conn.receive_data(b"DATA\r\n.\r\n")
+    conn.next_event()
+    conn.accept()
+    conn.next_event()
+    conn.close()
+    conn.data_to_send()
+    conn.reply_each([Reply(250), Reply(250)])
+    assert conn.data_to_send() == b""
+    assert conn.owed is None

@@ -146,6 +146,9 @@ class Answers(Session):
         owed = self._must_owe()
         if self._protocol is not Protocol.LMTP or not isinstance(owed, MessageReceived):
             raise LocalProtocolError("only a message received by LMTP has a reply per recipient")
+        if self._closing:
+            self._owed = None
+            return
         if len(replies) != self._recipients:
             raise LocalProtocolError(f"{len(replies)} replies to {self._recipients} recipients")
         self._owed = None
@@ -292,8 +295,6 @@ class Answers(Session):
 
     def _begin_message(self) -> None:
         normalise = self._policy.bare_newlines is BareNewlines.NORMALISE
-        if self._closing:
-            return
         self._message_open = True
         if self._bdat is not None:
             self._state = State.CHUNK

@@ -163,8 +163,7 @@ class Session(Buffers):
     # What follows is for the two halves built on this one.
 
     def _say(self, reply: Reply) -> None:
-        if not self._closing:
-            self._out += reply.wire(enhanced=self._enhanced, utf8=self._smtputf8)
+        self._out += reply.wire(enhanced=self._enhanced, utf8=self._smtputf8)
 
     def _reset(self) -> None:
         """Forget the transaction."""

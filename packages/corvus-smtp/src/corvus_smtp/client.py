@@ -387,8 +387,7 @@ class ClientConnection(Pipeline):
         if self._challenged is None:
             raise LocalProtocolError("the server does not wait for an answer")
         self._challenged = None
-        if not self._closing:
-            self._out += line + b"\r\n"
+        self._out += line + b"\r\n"
 
     @property
     def _can_chunk(self) -> bool:
