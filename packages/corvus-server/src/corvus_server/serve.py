@@ -27,6 +27,9 @@ def run_loop(main: Callable[[], Awaitable[int]]) -> int:
             print(f"corvus: {error}", file=sys.stderr)  # noqa: T201 - before there is a log to read
             return 1
 
+    # A thread that computes (the full-text index, a large signature) may keep the loop waiting for
+    # the interpreter's lock for this long each time the loop has let it go; 5 ms is the default.
+    sys.setswitchinterval(0.0005)
     try:
         import uvloop
     except ImportError:

@@ -143,20 +143,23 @@ def _subject(m: MailFacts) -> Signal | None:
 
 
 #: Phrases that years of junk have worn out; two different ones make a signal.
-_PHRASES: Final = re.compile(
-    r"act now|buy now|100% free|risk[- ]free|no obligation|winner|you have won|lottery"
-    r"|million (?:usd|dollars|euro)|next of kin|wire transfer|work from home|viagra|cialis"
-    r"|crypto investment|double your|click here|unsubscribe here now|dear (?:friend|beneficiary)"
-    r"|verify your account|account (?:suspended|will be closed)|confirm your password|gift card",
-    re.IGNORECASE,
-)
+_PHRASES: Final = (
+    "act now", "buy now", "100% free", "risk-free", "risk free", "no obligation", "winner",
+    "you have won", "lottery", "million usd", "million dollars", "million euro", "next of kin",
+    "wire transfer", "work from home", "viagra", "cialis", "crypto investment", "double your",
+    "click here", "unsubscribe here now", "dear friend", "dear beneficiary",
+    "verify your account", "account suspended", "account will be closed",
+    "confirm your password", "gift card",
+)  # fmt: skip
 
 
 def _phrases(m: MailFacts) -> Signal | None:
-    found = dict.fromkeys(p.lower() for p in _PHRASES.findall(f"{m.subject}\n{m.text[:20_000]}"))
+    # One lower(), then searches in C: a regular expression with thirty branches costs a millisecond.
+    text = f"{m.subject}\n{m.text[:20_000]}".lower()
+    found = [phrase for phrase in _PHRASES if phrase in text]
     if len(found) < 2:
         return None
-    shown = ", ".join(f"“{phrase}”" for phrase in list(found)[:4])
+    shown = ", ".join(f"“{phrase}”" for phrase in found[:4])
     return Signal("phrases", min(3.0, 0.8 * len(found)), f"it says {shown}")
 
 
@@ -164,7 +167,8 @@ _LINK: Final = re.compile(r"https?://([^\s/<>\"']{1,253})", re.IGNORECASE)
 
 
 def _links(m: MailFacts) -> Signal | None:
-    hosts = _LINK.findall(m.text[:20_000])
+    text = m.text[:20_000]
+    hosts = _LINK.findall(text) if "://" in text else []
     bare = [host for host in hosts if re.fullmatch(r"[0-9.]{7,15}(?::[0-9]{1,5})?", host)]
     if bare:
         return Signal("link-to-address", 1.5, f"it links to the bare address {bare[0]}")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar, final
 
 from corvus_server.storage import names
 from corvus_server.storage.errors import AlreadyExists, InvalidName, NotFound
@@ -32,6 +32,11 @@ _ACCOUNT = (
 )
 _DOMAIN = "id, name, created, enabled, catch_all, strict_dmarc"
 _APP = "id, account_id, name, secrets, scopes, created, last_used, last_address"
+
+_T = TypeVar("_T")
+
+_KNOWN_DOMAINS: Final = 10_000
+"""Names that are remembered, ours or not; a stranger can ask for many."""
 
 
 def _account(row: tuple[Any, ...]) -> Account:
@@ -93,6 +98,8 @@ class SQLiteDirectory:
     def __init__(self, database: Database, folders: BodyFolders) -> None:
         self._database = database
         self._folders = folders
+        # Asked at every RCPT and changed once a month; only this process writes.
+        self._known_domains: dict[str, Domain | None] = {}
 
     def _query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         return self._database.reader.execute(sql, values).fetchall()
@@ -107,8 +114,19 @@ class SQLiteDirectory:
         return self._domain(key)
 
     def _domain(self, key: str) -> Domain | None:
-        row = _one(self._query(f"select {_DOMAIN} from domains where name = ?", key))
-        return _domain(row) if row else None
+        known = self._known_domains
+        if key not in known:
+            if len(known) >= _KNOWN_DOMAINS:
+                known.clear()
+            row = _one(self._query(f"select {_DOMAIN} from domains where name = ?", key))
+            known[key] = _domain(row) if row else None
+        return known[key]
+
+    async def _write_domain(self, run: Callable[[Transaction], _T]) -> _T:
+        try:
+            return await self._database.write(run)
+        finally:
+            self._known_domains.clear()
 
     def domains(self) -> list[Domain]:
         return [_domain(row) for row in self._query(f"select {_DOMAIN} from domains order by name")]
@@ -123,7 +141,7 @@ class SQLiteDirectory:
                 raise AlreadyExists(f"{key} is here already") from None
             return self._written_domain(tx, key)
 
-        return await self._database.write(run)
+        return await self._write_domain(run)
 
     def _written_domain(self, tx: Transaction, key: str) -> Domain:
         row = tx.db.execute(f"select {_DOMAIN} from domains where name = ?", (key,)).fetchone()
@@ -152,7 +170,7 @@ class SQLiteDirectory:
             _update(tx, "domains", "name", key, changes)
             return self._written_domain(tx, key)
 
-        return await self._database.write(run)
+        return await self._write_domain(run)
 
     async def remove_domain(self, name: str) -> None:
         key = names.domain_name(name)
@@ -166,7 +184,7 @@ class SQLiteDirectory:
                     raise AlreadyExists(f"{key} still has {what}")
             tx.db.execute("delete from domains where name = ?", (key,))
 
-        await self._database.write(run)
+        await self._write_domain(run)
 
     # Accounts.
 
