@@ -8,9 +8,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
-from corvus_server.web import signin
+from corvus_server.web import live, signin
 from corvus_server.web.assets import Assets
 from corvus_server.web.mail import routes as mail
+from corvus_server.web.mail.outbox import Outbox
 from corvus_server.web.page import Site, not_found
 from corvus_server.web.security import Guard
 from corvus_server.web.services import Services, services_of
@@ -34,6 +35,7 @@ def build_app(services: Services) -> Starlette:
     routes: list[BaseRoute] = [
         Route("/static/{version}/{name}", assets.serve),
         *signin.ROUTES,
+        *live.ROUTES,
         *mail.ROUTES,
     ]
     app = Starlette(
@@ -50,5 +52,5 @@ def build_app(services: Services) -> Starlette:
         ],
     )
     app.router.redirect_slashes = False  # it would make an address out of the Host field
-    app.state.site = Site(services, Templates(assets), assets)
+    app.state.site = Site(services, Templates(assets), assets, Outbox(services))
     return app

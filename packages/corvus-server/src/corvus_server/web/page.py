@@ -25,6 +25,7 @@ from corvus_server.storage.errors import NotFound, StoreError
 from corvus_server.storage.values import Account, WebSession
 from corvus_server.web import sessions
 from corvus_server.web.assets import Assets
+from corvus_server.web.mail.outbox import Outbox
 from corvus_server.web.security import same_origin
 from corvus_server.web.services import Services
 from corvus_server.web.templating import Templates
@@ -60,6 +61,7 @@ class Site:
     services: Services
     templates: Templates
     assets: Assets
+    outbox: Outbox
 
 
 @final

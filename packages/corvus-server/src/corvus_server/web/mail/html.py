@@ -13,9 +13,14 @@ from typing import Final
 
 import nh3
 
-TAGS: Final = frozenset(
-    ["a", "abbr", "acronym", "address", "b", "bdi", "bdo", "big", "blockquote", "br", "caption", "center", "cite", "code", "col", "colgroup", "dd", "del", "details", "dfn", "div", "dl", "dt", "em", "figcaption", "figure", "font", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "rp", "rt", "ruby", "s", "samp", "small", "span", "strike", "strong", "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "time", "tr", "tt", "u", "ul", "var", "wbr"]
-)
+TAGS: Final = frozenset({
+    "a", "abbr", "acronym", "address", "b", "bdi", "bdo", "big", "blockquote", "br", "caption",
+    "center", "cite", "code", "col", "colgroup", "dd", "del", "details", "dfn", "div", "dl", "dt",
+    "em", "figcaption", "figure", "font", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img",
+    "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "rp", "rt", "ruby", "s", "samp", "small",
+    "span", "strike", "strong", "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th",
+    "thead", "time", "tr", "tt", "u", "ul", "var", "wbr",
+})  # fmt: skip
 ATTRIBUTES: Final[Mapping[str, set[str]]] = {
     "*": {"align", "dir", "lang", "style", "title", "valign", "width", "height", "bgcolor"},
     "a": {"href"},
@@ -32,11 +37,27 @@ ATTRIBUTES: Final[Mapping[str, set[str]]] = {
     "blockquote": {"type"},
     "hr": {"size", "color"},
 }
+#: Elements that go with all that is in them.
+DROPPED: Final = frozenset({
+    "script", "style", "title", "head", "svg", "math", "template", "noscript", "xmp", "iframe",
+    "object",
+})  # fmt: skip
 #: Nothing that fetches (background, list-style-image, content, cursor) and nothing that leaves its
 #: place (position, z-index, float is harmless).
-STYLES: Final = frozenset(
-    ["background-color", "border", "border-bottom", "border-bottom-color", "border-bottom-style", "border-bottom-width", "border-collapse", "border-color", "border-left", "border-left-color", "border-left-style", "border-left-width", "border-radius", "border-right", "border-right-color", "border-right-style", "border-right-width", "border-spacing", "border-style", "border-top", "border-top-color", "border-top-style", "border-top-width", "border-width", "clear", "color", "direction", "display", "float", "font", "font-family", "font-size", "font-style", "font-variant", "font-weight", "height", "letter-spacing", "line-height", "margin", "margin-bottom", "margin-left", "margin-right", "margin-top", "max-height", "max-width", "min-height", "min-width", "overflow-wrap", "padding", "padding-bottom", "padding-left", "padding-right", "padding-top", "table-layout", "text-align", "text-decoration", "text-indent", "text-transform", "vertical-align", "white-space", "width", "word-break", "word-spacing", "word-wrap"]
-)
+STYLES: Final = frozenset({
+    "background-color", "border", "border-bottom", "border-bottom-color", "border-bottom-style",
+    "border-bottom-width", "border-collapse", "border-color", "border-left", "border-left-color",
+    "border-left-style", "border-left-width", "border-radius", "border-right",
+    "border-right-color", "border-right-style", "border-right-width", "border-spacing",
+    "border-style", "border-top", "border-top-color", "border-top-style", "border-top-width",
+    "border-width", "clear", "color", "direction", "display", "float", "font", "font-family",
+    "font-size", "font-style", "font-variant", "font-weight", "height", "letter-spacing",
+    "line-height", "margin", "margin-bottom", "margin-left", "margin-right", "margin-top",
+    "max-height", "max-width", "min-height", "min-width", "overflow-wrap", "padding",
+    "padding-bottom", "padding-left", "padding-right", "padding-top", "table-layout",
+    "text-align", "text-decoration", "text-indent", "text-transform", "vertical-align",
+    "white-space", "width", "word-break", "word-spacing", "word-wrap",
+})  # fmt: skip
 #: Characters of HTML that are worked on; more is cut, and the page says so.
 MOST: Final = 2 * 1024 * 1024
 
@@ -86,7 +107,7 @@ def clean(html: str, *, inline: Callable[[str], str | None], remote_images: bool
     return nh3.clean(
         html[:MOST],
         tags=set(TAGS),
-        clean_content_tags={"script", "style", "title", "head", "svg", "math", "template", "noscript", "xmp", "iframe", "object"},
+        clean_content_tags=set(DROPPED),
         attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
         attribute_filter=attribute,
         filter_style_properties=set(STYLES),

@@ -64,7 +64,7 @@ async def show(visit: Visit) -> Response:
 
 
 def _is(row: Any, message: Message) -> bool:
-    return row.uid == message.uid and row.folder.mailbox.id == message.folder.mailbox.id
+    return bool(row.uid == message.uid and row.folder.mailbox.id == message.folder.mailbox.id)
 
 
 def _body(visit: Visit, message: Message) -> dict[str, Any]:
