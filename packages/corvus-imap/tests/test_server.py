@@ -734,3 +734,43 @@ def test_a_policy_that_contradicts_itself_is_refused() -> None:
     for wrong in wrongs:
         with pytest.raises(ValueError):
             wrong()
+
+
+def test_messages_behind_a_message_have_their_limits_too() -> None:
+    conn = logged_in(limits=Limits(messages=2, line=60))
+    conn.receive_data(b"a APPEND x {1+}\r\n1 {1+}\r\n2 {1+}\r\n3\r\n")
+    events = []
+    while (event := conn.next_event()) is not NEED_DATA:
+        events.append(event)
+        accept_all(conn, event)
+    assert events[-1] == AppendAborted("a", "too many messages")
+    conn.receive_data(b"b APPEND x {1+}\r\n1" + b" " * 100 + b"\r\nc NOOP\r\n")
+    events = []
+    while (event := conn.next_event()) is not NEED_DATA:
+        events.append(event)
+        accept_all(conn, event)
+    assert events[2:] == [
+        AppendAborted("b", "the command is too long"),
+        CommandReceived("c", commands.Noop()),
+    ]
+    assert b"* BAD" not in conn.data_to_send()
+
+
+def test_utf8_messages_follow_each_other() -> None:
+    conn = logged_in(limits=Limits(nonsync_literal=10))
+    conn.receive_data(b"a APPEND x UTF8 (~{1+}\r\n1) UTF8 (~{1+}\r\n2)\r\n")
+    events = []
+    while (event := conn.next_event()) is not NEED_DATA:
+        events.append(event)
+        accept_all(conn, event)
+    assert [type(event) for event in events] == [
+        AppendOffered, LiteralChunk, AppendOffered, LiteralChunk, AppendReceived
+    ]  # fmt: skip
+
+
+def test_ok_to_starttls_is_accept() -> None:
+    conn = ServerConnection(policy=Policy(starttls=True))
+    conn.receive_data(b"a STARTTLS\r\n")
+    conn.next_event()
+    conn.ok()
+    assert conn.tls_pending

@@ -131,7 +131,7 @@ class Receiver:
 
     @property
     def rev2(self) -> bool:
-        """The client speaks IMAP4rev2: no RECENT, ESEARCH for SEARCH, names in UTF-8."""
+        """The client speaks IMAP4rev2, hence no RECENT, ESEARCH for SEARCH, names in UTF-8."""
         return self._rev2
 
     @property
@@ -529,7 +529,7 @@ class Receiver:
             return self._another_message(found)
         if found < 0:
             self._messages = 0
-            self._too_long()
+            self._too_long_line("the command is too long")
             return AppendAborted(self._tag, "the command is too long")
         rest = fragments.take(found)[:-2]
         self._reading = Reading.COMMAND

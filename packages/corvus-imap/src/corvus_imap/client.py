@@ -117,7 +117,7 @@ class ClientConnection:
         self._behind: bytes | None = None
         self._enabled: frozenset[str] = frozenset()
         self.capabilities: frozenset[str] | None = None
-        """What the server has told, in capitals; ``None``: nothing since it last could change."""
+        """What the server has told, in capitals; ``None`` if nothing since it last could change."""
 
     # What is known of the session.
 

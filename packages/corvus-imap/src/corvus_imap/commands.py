@@ -61,7 +61,7 @@ class Authenticate:
     mechanism: str
     """In capitals."""
     initial: Secret | None = None
-    """The initial response (RFC 4959); ``None``: there is none, ``b""``: it is empty (``=``)."""
+    """The initial response (RFC 4959); ``None`` if there is none, ``b""`` if it is empty (``=``)."""
 
 
 @final
@@ -97,7 +97,7 @@ class Select:
     mailbox: str
     read_only: bool = False
     condstore: bool = False
-    """``(CONDSTORE)``: mod-sequences are wanted from now on (RFC 7162 §3.1.8)."""
+    """``(CONDSTORE)``, so mod-sequences are wanted from now on (RFC 7162 §3.1.8)."""
     qresync: QResync | None = None
 
 
@@ -153,7 +153,7 @@ class List:
     select: frozenset[ListSelect] = frozenset()
     returns: frozenset[ListReturn] = frozenset()
     status: tuple[StatusItem, ...] = ()
-    """``RETURN (STATUS (...))``: tell these as STATUS does (RFC 5819)."""
+    """``RETURN (STATUS (...))``, so tell these as STATUS does (RFC 5819)."""
     extended: bool = False
     """The client used the extended syntax, so that an empty pattern is no question for the delimiter."""
 
@@ -224,7 +224,7 @@ class Search:
 
     key: SearchKey
     returns: frozenset[SearchReturn] | None = None
-    """``None``: answer with SEARCH; a set: with ESEARCH (an empty one was given as ``RETURN ()``)."""
+    """``None`` wants SEARCH as answer, a set ESEARCH (an empty one was given as ``RETURN ()``)."""
     uid: bool = False
     charset: str | None = None
     """As the client named it; texts in *key* are decoded already."""

@@ -39,7 +39,7 @@ class ParseError(ValueError):
     def __init__(self, reason: str, *, tag: bytes | None = None, code: bytes = b"") -> None:
         super().__init__(reason)
         self.reason = reason
-        """One sentence for the client: no octet of the peer in it."""
+        """One sentence for the client, with no octet of the peer in it."""
         self.tag = tag
         self.code = code
         """A response code for the answer, such as ``BADCHARSET``; then the answer is NO."""

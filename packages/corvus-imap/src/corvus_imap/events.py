@@ -85,9 +85,9 @@ class AppendOffered:
     flags: tuple[Flag, ...] = ()
     date: datetime | None = None
     binary: bool = False
-    """A literal8: NUL may stand in it (RFC 3516 §4.4)."""
+    """A literal8, in which NUL may stand (RFC 3516 §4.4)."""
     utf8: bool = False
-    """``UTF8 (~{n})``: headers hold raw UTF-8 (RFC 6855 §4)."""
+    """``UTF8 (~{n})``, whose headers hold raw UTF-8 (RFC 6855 §4)."""
     index: int = 0
     """0 for the first message of the command, 1 for the second (MULTIAPPEND, RFC 3502) ..."""
 
@@ -192,7 +192,7 @@ class CommandCompleted:
 
     tag: str
     command: Command | None
-    """``None``: it was an ``append``."""
+    """``None`` if it was an ``append``."""
     condition: Condition
 
 

@@ -73,11 +73,11 @@ class Policy:
     require_tls: bool = True
     """No LOGIN and no AUTHENTICATE in clear (RFC 9051 §6.2.3, RFC 8314 §4.1)."""
     delimiter: str | None = "/"
-    """Between the levels of mailbox names; ``None``: names are flat."""
+    """Between the levels of mailbox names; ``None`` where names are flat."""
 
     def __post_init__(self) -> None:
         for name in (*self.capabilities, *self.mechanisms):
-            if not ATOM.fullmatch(name.encode("ascii", "replace")):
+            if not ATOM.fullmatch(name.encode("ascii")):
                 raise ValueError(f"not a capability: {name!r}")
         if {"LITERAL+", "LITERAL-"} <= set(self.capabilities):
             # "servers MUST NOT advertise both of these capabilities" (RFC 7888 §5).

@@ -39,7 +39,7 @@ class Condition:
     """For people; without CR, LF and NUL."""
     code: Code | None = None
     tag: str | None = None
-    """``None``: untagged."""
+    """``None`` if untagged."""
 
 
 @final
@@ -171,11 +171,11 @@ class List:
 
     mailbox: str
     delimiter: str | None = "/"
-    """``None``: a flat name (NIL)."""
+    """``None`` for a flat name (NIL)."""
     attributes: tuple[str, ...] = ()
     """``\\Noselect``, ``\\HasChildren``, ``\\Sent`` ..., with their backslash."""
     child_info: tuple[str, ...] = ()
-    """Why a parent is told: ``("SUBSCRIBED",)`` (RFC 5258 §3.5)."""
+    """Why a parent is told, such as ``("SUBSCRIBED",)`` (RFC 5258 §3.5)."""
     old_name: str | None = None
     """What it was called before (RFC 9051 §6.3.9.7)."""
 

@@ -62,7 +62,7 @@ class ServerConnection(Receiver):
 
     @property
     def closing(self) -> bool:
-        """Nothing will be read any more: write `data_to_send`, then close the transport."""
+        """Nothing will be read any more; write `data_to_send`, then close the transport."""
         return self._closing
 
     @property
@@ -82,7 +82,7 @@ class ServerConnection(Receiver):
 
     @property
     def condstore(self) -> bool:
-        """The client knows mod-sequences: tell MODSEQ in every FETCH response (RFC 7162 §3.1)."""
+        """The client knows mod-sequences; tell MODSEQ in every FETCH response (RFC 7162 §3.1)."""
         return self._condstore
 
     @property
@@ -92,7 +92,7 @@ class ServerConnection(Receiver):
 
     @property
     def idling(self) -> bool:
-        """IDLE is on: `push` reaches a client that listens."""
+        """IDLE is on, and `push` reaches a client that listens."""
         return self._reading is Reading.IDLE
 
     @property

@@ -94,11 +94,6 @@ class Fragments:
         """The literal behind the head stays in the command; the next line begins behind it."""
         self._line = self._scan = self._scan + size
 
-    @property
-    def missing(self) -> int:
-        """Octets of a kept literal that have not come yet."""
-        return max(0, self._line - len(self.buffer))
-
     def take(self, length: int) -> bytes:
         """The first *length* octets: a whole command, or one up to a literal that streams."""
         octets = bytes(self.buffer[:length])

@@ -67,7 +67,7 @@ def _text(text: str, utf8: bool) -> bytes:
 
 
 def _atom(name: str) -> bytes:
-    octets = name.encode("ascii", "replace")
+    octets = name.encode("ascii")
     if not ATOM.fullmatch(octets):
         raise ValueError(f"not an atom: {name!r}")
     return octets
@@ -76,7 +76,7 @@ def _atom(name: str) -> bytes:
 def _condition(response: r.Condition, utf8: bool) -> bytes:
     #   response-tagged = tag SP resp-cond-state CRLF
     #   resp-text = ["[" resp-text-code "]" SP] [text]
-    tag = b"*" if response.tag is None else response.tag.encode("ascii", "replace")
+    tag = b"*" if response.tag is None else response.tag.encode("ascii")
     if response.tag is not None and not TAG.fullmatch(tag):
         raise ValueError(f"not a tag: {response.tag!r}")
     text = _text(response.text, utf8)
@@ -190,7 +190,7 @@ def _delimiter(delimiter: str | None) -> bytes:
         return b"NIL"
     if len(delimiter) != 1:
         raise ValueError("a hierarchy delimiter is one character")
-    return quoted(delimiter.encode("ascii", "replace"))
+    return quoted(delimiter.encode("ascii"))
 
 
 def _attributes(attributes: tuple[str, ...]) -> bytes:

@@ -97,7 +97,7 @@ class Writer:
         self.astring(text.encode("utf-8"))
 
     def atom(self, text: str) -> None:
-        octets = text.encode("ascii", "replace")
+        octets = text.encode("ascii")
         if not ATOM.fullmatch(octets):
             raise ValueError(f"not an atom: {text!r}")
         self.put(octets)
@@ -450,7 +450,7 @@ def serialize_command(
     Raises:
         ValueError: A value that no command can hold.
     """
-    octets = tag.encode("ascii", "replace")
+    octets = tag.encode("ascii")
     if not is_atom(octets) or b"+" in octets:
         raise ValueError(f"not a tag: {tag!r}")
     writer = Writer(utf8=utf8, nonsync=nonsync)

@@ -69,7 +69,7 @@ class Code:
     """What stands behind the name, without ``]``, CR, LF and NUL."""
 
     def __post_init__(self) -> None:
-        name = self.name.encode("ascii", "replace")
+        name = self.name.encode("ascii")
         # "]" is no atom-char, so that the code cannot end before its end.
         if not ATOM.fullmatch(name) or name != name.upper():
             raise ValueError(f"not the name of a response code: {self.name!r}")

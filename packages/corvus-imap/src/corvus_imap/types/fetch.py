@@ -69,9 +69,9 @@ class Section:
     """
 
     part: tuple[int, ...] = ()
-    """Part numbers from the outside in; empty: the message itself."""
+    """Part numbers from the outside in; empty for the message itself."""
     text: SectionText | None = None
-    """``None``: the part's content, or the whole message."""
+    """``None`` for the part's content, or the whole message."""
     fields: tuple[str, ...] = ()
     """The names that ``HEADER.FIELDS`` selects or excludes, as the client spelt them."""
 
@@ -208,7 +208,7 @@ class Preview:
     """``PREVIEW``: the beginning of the text, for a list of messages (RFC 8970 §3.1)."""
 
     lazy: bool = False
-    """Answer only with what is at hand: NIL rather than work (RFC 8970 §3.1)."""
+    """Answer only with what is at hand, NIL rather than work (RFC 8970 §3.1)."""
 
     def __bytes__(self) -> bytes:
         return b"PREVIEW (LAZY)" if self.lazy else b"PREVIEW"

@@ -36,7 +36,7 @@ class Flag(str):
         elif isinstance(text, Flag):
             return text
         else:
-            raw = text.encode("ascii", "replace")
+            raw = text.encode("ascii")
         known = _KNOWN.get(raw.lower())
         if known is not None:
             return known
@@ -52,7 +52,7 @@ class Flag(str):
 
     @property
     def folded(self) -> str:
-        """In lower case: "all alphabetic characters are case insensitive" (RFC 9051 §9)."""
+        """In lower case, since "all alphabetic characters are case insensitive" (RFC 9051 §9)."""
         return self.lower()
 
     @property

@@ -15,11 +15,11 @@ class QResync:
     """``(QRESYNC (67890007 90060115194045000 41:211,214:541 (1,9 41,65)))``."""
 
     uid_validity: int
-    """Compare it first: another UIDVALIDITY makes the rest worthless (§3.2.5.1)."""
+    """Compare it first; another UIDVALIDITY makes the rest worthless (§3.2.5.1)."""
     modseq: int
     """The highest mod-sequence that the client has seen."""
     known_uids: SequenceSet | None = None
-    """The UIDs it holds; ``None``: any of ``1:*``."""
+    """The UIDs it holds; ``None`` for any of ``1:*``."""
     known_numbers: tuple[SequenceSet, SequenceSet] | None = None
     """Message numbers and the UIDs they had, in ascending order (§3.2.5.2)."""
 
