@@ -196,7 +196,7 @@ def preview_of(root: Part, length: int = _PREVIEW) -> str:
     have = 0
     for part in body_view(root).text:
         if part.content_type.type == "text" and have < length:
-            text = _first_words(_beginning(part))
+            text = _first_words(_beginning(part), length - have)
             if text:
                 pieces.append(text)
                 have += len(text) + 1
@@ -216,10 +216,16 @@ def _beginning(part: Part) -> str:
     return text.replace("\r\n", "\n")
 
 
-def _first_words(text: str) -> str:
-    """*text* without quoted lines, the line above them, and what follows the signature mark."""
+def _first_words(text: str, enough: int) -> str:
+    """*text* without quoted lines, the line above them, and what follows the signature mark.
+
+    The lines behind *enough* characters are not looked at: nobody will see them.
+    """
     kept: list[str] = []
+    size = 0
     for line in text.split("\n"):
+        if size > enough:
+            break
         if line.rstrip("\r") == "-- ":
             break
         if line.startswith(">"):
@@ -227,5 +233,6 @@ def _first_words(text: str) -> str:
                 kept.pop()
         else:
             kept.append(line)
+            size += len(_SPACES.sub("", line[: 2 * enough]))
     # Nothing but quotes: better than nothing at all.
     return _SPACES.sub(" ", "\n".join(kept)).strip() or _SPACES.sub(" ", text).strip()
