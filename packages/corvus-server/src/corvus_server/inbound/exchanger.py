@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any, Final, final
 
@@ -38,6 +39,8 @@ from corvus_server.transports.limits import network_of
 
 #: Octets of a message that are examined on the event loop; more goes to a thread.
 INLINE: Final = 256 * 1024
+#: Characters of the text that the signals look at: what sells itself does so at once.
+TEXT: Final = 8_000
 #: Seconds behind a first greylisting in which a second try counts as the same mail come again.
 GREYLIST_MEMORY: Final = 36 * 3600.0
 
@@ -490,6 +493,7 @@ _NEIGHBOURS: Final = tuple(
 )  # fmt: skip
 
 
+@lru_cache(maxsize=10_000)
 def _public(address: str) -> bool:
     try:
         parsed = ip_address(address)
@@ -504,7 +508,7 @@ def _text_of(message: corvus_message.Part, leaves: Sequence[corvus_message.Part]
     """The beginning of the first text part."""
     for part in leaves:
         if part.type == "text" and part.size <= INLINE:
-            return part.content_text()[:20_000]
+            return part.content_text()[:TEXT]
     return ""
 
 
