@@ -4,8 +4,11 @@ The store against the raw limits of the same disk, in one run.
 ``python benchmarks/bench_store.py [--folder DIR] [--messages 100000] [--only deliver,mailbox]``
 
 Three tables: durable delivery of 10 KB bodies beside bare SQLite (synchronous=FULL, the body in the row) and, where
-Postfix is installed and we are root, what Postfix delivers into a Maildir; a large mailbox beside floors that do
+a Postfix is named by ``CORVUS_BENCH_POSTFIX``, what it delivers into a Maildir; a large mailbox beside floors that do
 nothing but the SQL and the socket; memory.
+
+Choose a folder on a quiet disk in which nothing was deleted lately: ext4 looks for a free inode past all those that
+were freed in the last seconds, and making a file costs a hundred times as much.
 """
 
 from __future__ import annotations
@@ -14,7 +17,6 @@ import argparse
 import asyncio
 import os
 import random
-import shutil
 import socket
 import sqlite3
 import statistics
@@ -29,7 +31,18 @@ from corvus_server.storage.facts import facts_of
 from corvus_server.storage.sqlite import SQLiteStore
 from corvus_server.storage.values import Delivery, FlagOperation, Intake, NewMessage
 
-WORDS = ["the", "of", "and", "to", "in", "is", "that", "for", "it", "as", "was", "with", "be", "by", "on", "not", "he", "his", "but", "at", "are", "this", "have", "from", "or", "had", "an", "they", "which", "invoice", "report", "meeting", "schedule", "budget", "release", "server", "deploy", "customer", "contract", "review", "quarter", "update", "shipment", "feedback", "project", "attached", "regards", "december", "holiday", "printer", "kitchen", "window", "garden"]
+TEXT = """
+the of and to in is that for it as was with be by on not he his but at are this have from or had an they which one you
+were all her she there would their we him been has when who will no more if out so said what up its about into than
+them can only other new some could time these two may then do first any my now such like our over man me even most made
+after also did many before must through back years where much your way well down should because each just those people
+how too little state good very make world still own see men work long get here between both life being under never day
+same another know while last might us great old year off come since against go came right used take three invoice
+report meeting schedule budget release server deploy customer contract review quarter update shipment feedback project
+attached regards december holiday printer kitchen window garden bicycle harbour lantern velvet mountain copper saddle
+thunder whistle marble cabin pepper orchard compass ladder feather blanket anchor turtle saffron pebble meadow
+"""
+WORDS = tuple(TEXT.split())
 
 
 def table(title: str, head: list[str], rows: list[list[str]]) -> None:
@@ -118,16 +131,16 @@ def deliveries(base: Path, rounds: int) -> None:
         for batch in (1, 10):
             folder = base / f"bare-{round_}-{batch}"
             folder.mkdir()
-            rate = bare(folder, raws, 200 * batch, batch)
+            rate = bare(folder, raws, 100 * batch, batch)
             found.setdefault(f"bare SQLite FULL, {batch} a commit", []).append((rate, 0.0, ""))
-            shutil.rmtree(folder)
         for sync in ("fsync", "syncfs"):
             for writers in (1, 10):
-                folder = base / f"store-{round_}"
-                result = asyncio.run(deliver(folder, raws, writers, 200, sync))
+                folder = base / f"store-{round_}-{sync}-{writers}"
+                result = asyncio.run(
+                    deliver(folder, raws, writers, 100 if writers == 1 else 60, sync)
+                )
                 found.setdefault(f"corvus, {sync}, {writers} writers", []).append(result)
-                shutil.rmtree(folder)
-        postfix = postfix_rate(base, raws)
+            postfix = postfix_rate(base, raws)
         if postfix:
             found.setdefault("Postfix into a Maildir, 10 sessions", []).append((postfix, 0.0, ""))
     rates = {name: statistics.median(r[0] for r in results) for name, results in found.items()}
@@ -163,7 +176,7 @@ def postfix_rate(base: Path, raws: list[bytes]) -> float | None:
     host, port, maildir, recipient = where.split(":")
     new = Path(maildir) / "new"
     before = len(os.listdir(new)) if new.exists() else 0
-    count = 300
+    count = 600
     began = time.perf_counter()
     subprocess.run(
         ["smtp-source", "-d", "-s", "10", "-m", str(count), "-l", str(len(raws[0])), "-t", recipient,
@@ -445,7 +458,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="corvus-bench-") as name:
         base = Path(name)
         if "deliver" in options.only:
-            deliveries(base, min(options.rounds, 3))
+            deliveries(base, options.rounds)
         if "mailbox" in options.only:
             asyncio.run(mailbox(base, options.messages, options.rounds))
 

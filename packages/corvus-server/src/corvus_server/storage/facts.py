@@ -175,6 +175,8 @@ def facts_of(raw: bytes, *, prefix: bytes = b"") -> MessageFacts:
 def _keep(message: MimePart) -> bytes | None:
     if any("NOT_READ" in d.name or "TOO_" in d.name for d in message.defects):
         return None  # fields that were not read may be among the wanted ones
+    if not message.header_octets.endswith(b"\r\n\r\n"):
+        return None  # a header without its empty line is told without one, too
     fields = []
     for field in message.headers.fields:
         octets = field.octets
