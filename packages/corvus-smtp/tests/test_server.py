@@ -826,10 +826,16 @@ def test_what_submission_demands() -> None:
         b"530 5.7.0 Must issue a STARTTLS command first",
         b"250 2.0.0 OK",
     ]
+    assert (
+        said(conn, b"HELO x\r\nRSET\r\n") == [b"530 5.7.0 Must issue a STARTTLS command first"] * 2
+    )
     feed(conn, b"STARTTLS\r\n")
     conn.data_to_send()
     conn.start_tls(TLSInfo())
-    assert said(conn, b"EHLO x\r\nMAIL FROM:<a@b>\r\n")[-1] == b"530 5.7.0 Authentication required"
+    assert (
+        said(conn, b"RSET\r\nEHLO x\r\nMAIL FROM:<a@b>\r\n")[-1]
+        == b"530 5.7.0 Authentication required"
+    )
     assert said(conn, b"AUTH PLAIN AGEAYg==\r\nMAIL FROM:<a@b>\r\n")[-1] == b"250 2.1.0 Sender OK"
 
 

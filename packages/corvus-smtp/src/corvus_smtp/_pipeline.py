@@ -328,7 +328,7 @@ class Pipeline(Buffers):
         try:
             data = decode_base64(reply.lines[-1].encode("ascii", "replace"))
         except ValueError:
-            # "If the client [...] cannot BASE64 decode any of the challenges, it MUST [cancel]".
+            # What cannot be decoded cannot be answered; a cancel is the way out (RFC 4954 §4).
             self._out += b"*\r\n"
             return
         self._challenged = command

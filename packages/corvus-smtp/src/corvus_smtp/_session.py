@@ -26,10 +26,9 @@ from corvus_smtp.tls import TLSInfo
 
 __all__ = ["LineTooLong", "Session"]
 
-#: Verbs that need neither TLS nor AUTH where the policy demands them (RFC 3207 §4, RFC 4954 §6).
-_FREE: Final = frozenset(
-    {Verb.EHLO, Verb.HELO, Verb.LHLO, Verb.STARTTLS, Verb.NOOP, Verb.RSET, Verb.QUIT}
-)
+#: Verbs that need no TLS where the policy demands it (RFC 3207 §4), and no AUTH (RFC 4954 §6).
+_WITHOUT_TLS: Final = frozenset({Verb.EHLO, Verb.LHLO, Verb.STARTTLS, Verb.NOOP, Verb.QUIT})
+_WITHOUT_AUTH: Final = _WITHOUT_TLS | {Verb.HELO, Verb.AUTH, Verb.RSET}
 _WITHOUT_ARGUMENT: Final = frozenset({Verb.STARTTLS, Verb.DATA, Verb.RSET, Verb.QUIT})
 #: Verbs that exist only where their extension is offered.
 _VERB_OF: Final = {Verb(verb): row.keyword for row in EXTENSIONS.values() for verb in row.verbs}
@@ -210,7 +209,7 @@ class Session(Buffers):
     def _not_now(self, verb: Verb, line: bytes) -> Reply | None:
         """Why *verb* is not allowed now, or ``None``."""
         if verb in _HELLO_VERBS and verb not in HELLO[self._protocol]:
-            # "MUST NOT" be accepted, so that nobody takes LMTP for SMTP (RFC 2033 §4.1, §5).
+            # Not accepted, so that nobody takes LMTP for SMTP, or SMTP for LMTP (RFC 2033 §4.1, §5).
             wanted = HELLO[self._protocol][0].value
             return Reply(500, "5.5.1", f"This is {self._protocol.value}: say {wanted}")
         if self._state is State.REFUSED and verb is not Verb.QUIT:
@@ -223,12 +222,12 @@ class Session(Buffers):
         if verb not in ACCEPTED[self._state]:
             text = OUT_OF_SEQUENCE.get((self._state, verb), "Bad sequence of commands")
             return Reply(503, "5.5.1", text)
-        if verb not in _FREE:
-            # "MUST return the reply code 530 Must issue a STARTTLS command first" (RFC 3207 §4).
-            if self._policy.require_tls and self._tls is None:
-                return Reply(530, "5.7.0", "Must issue a STARTTLS command first")
-            if self._policy.require_auth and not self._authenticated and verb is not Verb.AUTH:
-                return Reply(530, "5.7.0", "Authentication required")
+        # "530 Must issue a STARTTLS command first" is the reply "to every command other than NOOP,
+        # EHLO, STARTTLS, or QUIT" (RFC 3207 §4).
+        if self._policy.require_tls and self._tls is None and verb not in _WITHOUT_TLS:
+            return Reply(530, "5.7.0", "Must issue a STARTTLS command first")
+        if self._policy.require_auth and not self._authenticated and verb not in _WITHOUT_AUTH:
+            return Reply(530, "5.7.0", "Authentication required")
         if verb in _WITHOUT_ARGUMENT and len(line.rstrip(b" ")) > len(verb.value):
             return Reply(501, "5.5.4", f"{verb.value} takes no argument")
         return None

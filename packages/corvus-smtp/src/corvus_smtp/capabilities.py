@@ -63,7 +63,7 @@ class Capabilities(Mapping[str, str]):
     def size(self) -> int | None:
         """Octets of the largest message; ``None`` if there is no limit, or none was named."""
         value = self._keywords.get("SIZE", "")
-        # "If the parameter is zero, no fixed maximum message size is in force" (RFC 1870 §4).
+        # "A parameter value of 0 (zero) indicates that no fixed maximum message size is in force" (RFC 1870 §4).
         return int(value) or None if _NUMBER.fullmatch(value) else None
 
     @property

@@ -106,7 +106,7 @@ class ClientConnection(Pipeline):
         if self._tls is not None:
             raise LocalProtocolError("TLS is on")
         self._must_offer("STARTTLS")
-        # "STARTTLS [...] must be the last command in a group" (RFC 3207 §4), and the first here:
+        # "STARTTLS command must be the last command in a group" (RFC 3207 §4), and the first here:
         # what a man in the middle said beforehand must not answer it.
         if self._sent or self._queue or self._body is not None:
             raise LocalProtocolError("STARTTLS needs a quiet line")

@@ -101,7 +101,7 @@ def _envid(value: bytes | None) -> str:
 
 
 def _auth(value: bytes | None) -> str:
-    # "AUTH=<>": "the original submitter was not authenticated, or is not known" (RFC 4954 §5).
+    # AUTH=<>: who submitted it is not known, or not believed (RFC 4954 §5).
     decoded = decode_xtext(_value(value))
     return "" if decoded == b"<>" else decoded.decode("utf-8")
 
@@ -124,7 +124,7 @@ def _orcpt(value: bytes | None) -> OriginalRecipient:
         raise ValueError("ORCPT is addr-type;xtext, of up to 500 characters")
     if addr_type.lower() == b"utf-8":
         return OriginalRecipient(addr_type.decode("ascii"), decode_utf8_xtext(address))
-    # "MUST consist entirely of printable characters from the US-ASCII repertoire" (RFC 3461 §4.2).
+    # Decoded it is "printable (graphic and white space) characters" of ASCII (RFC 3461 §4.2).
     return OriginalRecipient(addr_type.decode("ascii"), decode_xtext(address).decode("ascii"))
 
 
@@ -219,8 +219,8 @@ _ROWS: Final = (
         rfc="RFC 6531",
         adds="addresses and header fields beyond ASCII",
         mail={"SMTPUTF8": Parameter("smtputf8", _keyword_alone, _nothing)},
-        # "If the SMTPUTF8-aware SMTP server [...] it MUST support the 8BITMIME extension"
-        # (RFC 6531 §3.1, item 8).
+        # "this specification requires that SMTPUTF8-aware SMTP servers support the 8BITMIME
+        # extension" (RFC 6531 §3.6).
         needs=("8BITMIME",),
     ),
     Extension(
@@ -228,7 +228,8 @@ _ROWS: Final = (
         rfc="RFC 3207",
         adds="TLS",
         verbs=("STARTTLS",),
-        # "MUST NOT return the STARTTLS extension after TLS is up" (RFC 3207 §4.2).
+        # "A server MUST NOT return the STARTTLS extension in response to an EHLO command received
+        # after a TLS handshake has completed" (RFC 3207 §4.2).
         tls=False,
     ),
     Extension(keyword="VRFY", rfc="RFC 5321", adds="verification of addresses", verbs=("VRFY",)),

@@ -54,7 +54,7 @@ class Limits:
     extensions add: SIZE 26, BODY 17, AUTH 500, RET and ENVID 109, NOTIFY and ORCPT 533, SMTPUTF8 10.
     """
     auth_line: int = 12288
-    """Octets of a line of AUTH: "the maximum length [...] 12288 octets" (:rfc:`4954#section-4`)."""
+    """Octets of a line of AUTH with CRLF: 12288 must do (:rfc:`4954#section-4`)."""
     auth_challenges: int = 32
     """Challenges in one exchange; SCRAM needs 2."""
     auth_failures: int = 10

@@ -1,7 +1,7 @@
 """What LMTP does otherwise than SMTP (RFC 2033), for both engines.
 
-* "The HELO and EHLO verbs are replaced by LHLO" (§4.1); the others "MUST NOT" be answered with
-  success, so that no SMTP client talks to it by mistake.
+* "The HELO and EHLO commands of ESMTP are replaced by the LHLO command" (§4.1), and the two are
+  not understood, so that no SMTP client talks to it by mistake.
 * After the final dot (or BDAT LAST) the server says one reply for each accepted recipient, in the
   order of their RCPTs (§4.2, §4.3): a message may be delivered to one and refused for another.
 

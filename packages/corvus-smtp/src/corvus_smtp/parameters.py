@@ -105,7 +105,7 @@ class MailParameters:
         if self.size is not None and not 0 <= self.size < 10**20:
             raise ValueError("SIZE is a number of up to 20 digits")
         # "an envelope identifier ... MUST consist entirely of printable (graphic and white
-        # space) characters from the US-ASCII repertoire" (RFC 3461 §4.4).
+        # space) characters from the US-ASCII [...] repertoire" (RFC 3461 §4.4).
         if self.envid is not None and not (self.envid.isascii() and self.envid.isprintable()):
             raise ValueError("ENVID is printable ASCII")
         if self.envid is not None and not 1 <= len(self.envid) <= 100:

@@ -99,7 +99,8 @@ class Reply:
             raise ValueError(f"{code} is no reply code")
         if isinstance(enhanced, str):
             enhanced = EnhancedStatus.parse(enhanced)
-        # "The class of the enhanced code ... must match the first digit" (RFC 2034 §3).
+        # "All status codes returned by the server must agree with the primary response code"
+        # (RFC 2034 §4).
         if enhanced is not None and enhanced.class_ != code // 100:
             raise ValueError(f"{enhanced} does not go with {code}")
         lines = (text,) if isinstance(text, str) else tuple(text) or ("",)

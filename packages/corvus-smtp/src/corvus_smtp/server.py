@@ -322,8 +322,7 @@ class ServerConnection(Answers):
         return StartTLSRequested()
 
     def _on_auth(self, line: bytes) -> Event | None:
-        # "After an AUTH command has been successfully completed, no more AUTH commands may be
-        # issued in the same session" (RFC 4954 §4).
+        # One success is all that a session may have (RFC 4954 §4).
         if self._authenticated:
             return self._refuse("AUTH", Reply(503, "5.5.1", "Already authenticated"))
         try:
@@ -357,8 +356,7 @@ class ServerConnection(Answers):
             return self._refuse("AUTH", Reply(500, "5.5.6", "Line too long"))
         if line is None:
             return NEED_DATA
-        # "If the client wishes to cancel the authentication exchange, it issues a line with a
-        # single "*" [...] the server MUST reject the AUTH command by sending a 501" (RFC 4954 §4).
+        # A single "*" cancels the exchange, and the AUTH command ends with 501 (RFC 4954 §4).
         if line == b"*":
             self._state = State.READY
             self._say(Reply(501, "5.7.0", "Authentication cancelled"))
