@@ -7,6 +7,7 @@ from typing import Final
 from starlette.responses import Response
 
 from corvus_server.accounts.signin import Visitor
+from corvus_server.operations import SEED_PASSWORD
 from corvus_server.web import sessions
 from corvus_server.web.page import Access, Visit, page
 from corvus_server.web.security import local_path
@@ -34,6 +35,8 @@ async def _form(
         target=local_path(target, ""),
         address=address,
         problem=problem,
+        samples=_samples(visit.services),
+        sample_password=SEED_PASSWORD,
         plain=not sessions.secure(visit.request) and not local,
     )
 
@@ -67,6 +70,14 @@ async def sign_in(visit: Visit) -> Response:
         peer=visit.peer,
     )
     return response
+
+
+def _samples(services: Services) -> list[str]:
+    """The accounts of `corvus seed` whose password is still the published one.
+
+    A server that can be reached from outside does not start while there are any.
+    """
+    return [each.address for each in services.store.directory.accounts() if each.seeded][:5]
 
 
 def _completed(services: Services, user: str) -> str:
