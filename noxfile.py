@@ -22,9 +22,7 @@ nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = [
-    "lint", "typing", "build", "isolated", "tests", "properties", "docs", "examples",
-]  # fmt: skip
+nox.options.sessions = ["lint", "typing", "build", "isolated", "tests", "properties", "docs"]
 
 ROOT = Path(__file__).parent
 PACKAGES = sorted(p.parent.name for p in ROOT.glob("packages/*/pyproject.toml"))
@@ -87,12 +85,13 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session(python=BASE)
-@nox.parametrize("package", [*PACKAGES, "testing"])
-def typing(session: nox.Session, package: str) -> None:
-    """mypy --strict over one package, its sources and its tests."""
+def typing(session: nox.Session) -> None:
+    """mypy --strict over each package by itself, its sources and its tests; ``-- corvus-smtp``."""
     session.install(*_group("typing", "test", "oracles", "web"), *_members())
-    folder = ROOT / "testing" if package == "testing" else ROOT / "packages" / package
-    session.run("mypy", "--strict", str(folder / "src"), str(folder / "tests"))
+    for package in session.posargs or [*PACKAGES, "testing"]:
+        folder = ROOT / "testing" if package == "testing" else ROOT / "packages" / package
+        session.run("mypy", "--strict", str(folder / "src"), str(folder / "tests"))
+    session.run("mypy", "--strict", "examples", "tests")
 
 
 @nox.session(python=BASE)
@@ -159,13 +158,6 @@ def docs(session: nox.Session) -> None:
     session.install(*_group("docs"), *_members())
     for builder in ("html", "doctest"):
         session.run("sphinx-build", "-TW", "-q", "-b", builder, "docs", f"docs/_build/{builder}")
-
-
-@nox.session(python=BASE)
-def examples(session: nox.Session) -> None:
-    """mypy over the programs in examples/; their tests run with the others."""
-    session.install(*_group("typing", "test", "oracles"), *_members())
-    session.run("mypy", "--strict", "examples")
 
 
 # Not part of the default run.
