@@ -5,8 +5,10 @@ Rows are those of the project's checklist; "bugs of others" are those seen in ma
 
 from __future__ import annotations
 
+import contextlib
 import time
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -644,3 +646,53 @@ def test_bare_line_ends_end_no_line(line: bytes) -> None:
     out = said(server(), line + b"\r\n" + NOOP)
     assert out.count(b" BAD ") == 1
     assert out.endswith(IN_STEP)
+
+
+# Row 14: whatever the octets, twice as many cost about twice as much.
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: b"a LOGIN " + b'"' + b"\\\\" * n + b'" x',
+        lambda n: b"a LOGIN " + b'"' + b"\\\\" * n,
+        lambda n: b"a SEARCH " + b"1," * n + b"x",
+        lambda n: b"a FETCH 1 BODY[" + b"1." * n + b"x]",
+        lambda n: b"a STORE 1 FLAGS (" + b"\\Seen " * n + b"%",
+        lambda n: b"a SELECT &" + b"AGE" * n,
+        lambda n: b"a SELECT " + b"&-" * n,
+        lambda n: b"a AUTHENTICATE PLAIN " + b"AAAA" * n + b"=",
+        lambda n: b"a" * n,
+        lambda n: b"a " + b" " * n,
+        lambda n: b"a LIST () " + b"(" * n,
+        lambda n: b"a LOGIN " + b"{1+}\r\nx " * n,
+    ],
+)
+def test_parsing_takes_linear_time(make: Callable[[int], bytes]) -> None:
+    from corvus_imap.codec.grammar import Grammar
+    from corvus_imap.codec.parse_command import parse_command
+    from corvus_imap.errors import ParseError
+
+    limits = Limits(mailbox_name=1 << 30, flags=1 << 30, search_keys=1 << 30)
+    grammar = Grammar(frozenset(ALL_CAPABILITIES), limits)
+
+    def cost(n: int) -> float:
+        wire, best = make(n), 1e9
+        for _ in range(3):
+            started = time.perf_counter()
+            with contextlib.suppress(ParseError):
+                parse_command(wire, grammar)
+            best = min(best, time.perf_counter() - started)
+        return best
+
+    # The floor of 20 ms keeps the noise of a busy machine out; a quadratic parser is far above it.
+    assert cost(40_000) <= max(4 * cost(20_000), 0.02)
+
+
+def test_a_server_that_sends_a_thousand_literals_costs_a_client_one_pass() -> None:
+    conn = client()
+    started = time.perf_counter()
+    conn.receive_data(b"*" + b"x" * 500_000 + b" {0}\r\n" * 2000 + b"\r\n")
+    with pytest.raises(RemoteProtocolError):
+        conn.next_event()
+    assert time.perf_counter() - started < 1

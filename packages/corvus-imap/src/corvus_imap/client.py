@@ -41,7 +41,7 @@ from corvus_imap.types.base64 import decode_base64, encode_base64
 from corvus_imap.types.tls import TLSInfo
 
 #: Responses whose text is for people and may end in ``{5}`` without meaning a literal.
-_STATUS: Final = re.compile(rb"(?:[^ \r\n]+ (?:OK|NO|BAD|BYE|PREAUTH)\b|\+)", re.IGNORECASE)
+_STATUS: Final = re.compile(rb"(?:[^ \r\n]{1,256} (?:OK|NO|BAD|BYE|PREAUTH)\b|\+)", re.IGNORECASE)
 _CHUNK: Final = 1 << 16
 
 

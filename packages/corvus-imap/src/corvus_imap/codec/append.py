@@ -16,7 +16,7 @@ from corvus_imap.errors import ParseError
 from corvus_imap.types.atoms import TAG
 from corvus_imap.types.flags import Flag
 
-_VERB: Final = re.compile(rb"[^ \r\n]+ APPEND ", re.IGNORECASE)
+_VERB: Final = re.compile(rb"[^ \r\n]{1,1024} APPEND ", re.IGNORECASE)
 
 
 @final
