@@ -129,11 +129,20 @@ def _text(random_: random.Random, length: int) -> bytes:
     return line if random_.random() < 0.3 else line.rstrip()
 
 
-def generate_messages(count: int, seed: int = 1) -> list[bytes]:
+def _parted(field: bytes) -> tuple[bytes, bytes, bytes]:
+    return field.partition(b":")
+
+
+def generate_messages(count: int, seed: int = 1, *, one_blank: bool = False) -> list[bytes]:
     """
     Messages that a mail system may carry: folds, blanks in odd places, repeats, empty bodies.
 
     All lines end in CRLF and none is longer than 990 octets.
+
+    Args:
+        count: How many.
+        seed: Which.
+        one_blank: Whether each colon of the header has exactly one blank behind it.
     """
     random_ = random.Random(seed)
     messages = []
@@ -154,6 +163,8 @@ def generate_messages(count: int, seed: int = 1) -> list[bytes]:
             fields.insert(0, b"Received: from x by y;\r\n\t" + _text(random_, 20).strip())
         if random_.random() < 0.3:
             fields.append(b"References: <a@b.example>\r\n <c@d.example>")
+        if one_blank:
+            fields = [name + b": " + value.strip() for name, _, value in map(_parted, fields)]
         lines = [
             _text(random_, random_.choice([0, 5, 40, 70, 200]))
             for _ in range(random_.randrange(12))

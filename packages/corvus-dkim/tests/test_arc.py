@@ -241,7 +241,7 @@ def test_a_chain_that_fails_is_marked_and_then_ends(world: Any, ring: Any) -> No
 
 def test_a_malformed_chain_is_marked_without_being_asked(world: Any, ring: Any) -> None:
     broken = ring(2).replace(b"ARC-Seal: i=1;", b"ARC-Seal: i=7;")
-    broken = b"ARC-Seal: junk\r\n" + broken
+    broken = b"ARC-Seal: junk\r\nARC-Seal: i=99; cv=pass\r\n" + broken
     added = arc.seal(broken, world.signer(), authserv_id="mx", results="arc=pass")
     assert added.startswith(b"ARC-Seal: i=8;")
     assert b" cv=fail;" in added

@@ -79,6 +79,10 @@ def test_the_second_signature_can_be_asked_for(world: Any, dnsfunc: Any) -> None
         verifier.verify(dnsfunc=dnsfunc)
     assert verifier.verify(idx=1, dnsfunc=dnsfunc)
     assert not compat.verify(broken + one + world.message, dnsfunc=dnsfunc)
+    junk = compat.DKIM(b"DKIM-Signature: junk\r\n" + world.message)
+    with pytest.raises(compat.ValidationError, match="syntax"):
+        junk.verify(dnsfunc=dnsfunc)
+    assert junk.signature_fields == {}
 
 
 def test_dns_functions_may_raise_and_return_text(world: Any) -> None:
@@ -161,9 +165,9 @@ def test_the_lists_of_fields_can_be_changed(world: Any) -> None:
 def test_chains_are_sealed_and_verified(world: Any, dnsfunc: Any) -> None:
     arrived = b"Authentication-Results: mx.example; spf=pass smtp.mailfrom=a@b.example\r\n"
     message = arrived + world.message
-    for form in (lambda octets: octets, lambda octets: octets.replace(b"\r\n", b"\n")):
+    for arrived in (message, message.replace(b"\r\n", b"\n")):
         fields = compat.arc_sign(
-            form(message), b"rsa", b"example.com", world.keys["rsa"], b"mx.example", timestamp="5"
+            arrived, b"rsa", b"example.com", world.keys["rsa"], b"mx.example", timestamp="5"
         )
         assert [f.partition(b":")[0] for f in fields] == [
             b"ARC-Seal",

@@ -9,6 +9,7 @@ import base64
 import time
 import tracemalloc
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -133,7 +134,7 @@ def test_row_15_l_beyond_the_body_fails(world: Any, length: bytes) -> None:
 
 
 def test_row_15_l_zero_signs_no_body_at_all(world: Any) -> None:
-    empty = base64.b64encode(corvus_dkim.body_hash.sha256(b"").digest())
+    empty = base64.b64encode(sha256(b"").digest())
 
     def change(field: bytes) -> bytes:
         head, _, rest = field.partition(b"bh=")
@@ -265,7 +266,7 @@ def test_row_17_the_tags_of_the_key_count(world: Any, tags: str, status: str, wo
     """dkimpy ignores h= and t=s."""
     signed = world.signed()
     record = corvus_dkim.key_record(world.keys["ed25519"])
-    world.publish("ed25519", record.replace("k=", f"{tags} k="))
+    world.publish("ed25519", record.replace("k=", f"{tags} k=", 1))
     result = world.result(signed)
     assert result.status == status
     assert words in result.reason

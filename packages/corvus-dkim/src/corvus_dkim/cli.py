@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.run
     try:
-        return command(arguments)
+        code = command(arguments)
+        sys.stdout.flush()
     except _Failed as failed:
         print(f"corvus-dkim: {failed}", file=sys.stderr)
         return failed.code
@@ -70,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"corvus-dkim: {error.filename}: {error.strerror}", file=sys.stderr)
         return NO_INPUT
+    return code
 
 
 # The four commands.
