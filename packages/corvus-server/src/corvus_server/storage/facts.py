@@ -17,7 +17,7 @@ from corvus_imap import bodystructure, envelope
 from corvus_message import Part as MimePart
 from corvus_message import decode_words, html_to_text, parse, parse_date
 from corvus_message.threads import message_id, references
-from corvus_server.storage.values import MessageFacts, Part
+from corvus_server.storage.values import KEPT_FIELDS, MessageFacts, Part
 from corvus_server.storage.words import search_key
 
 __all__ = [
@@ -33,15 +33,6 @@ __all__ = [
 _MONTHS: Final = (
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 )  # fmt: skip
-
-KEPT_FIELDS: Final[tuple[bytes, ...]] = (
-    b"from", b"to", b"cc", b"bcc", b"subject", b"date", b"message-id", b"in-reply-to", b"references",
-    b"reply-to", b"sender", b"content-type", b"content-transfer-encoding", b"content-disposition",
-    b"mime-version", b"list-id", b"list-post", b"list-unsubscribe", b"importance", b"x-priority",
-    b"priority", b"disposition-notification-to", b"x-mailer", b"user-agent", b"auto-submitted",
-    b"precedence",
-)  # fmt: skip
-"""What clients ask HEADER.FIELDS for, so that a folder is listed without opening a body."""
 
 _CODES: Final = {name: index + 1 for index, name in enumerate(KEPT_FIELDS)}
 _KEPT_LIMIT: Final = 32 * 1024
@@ -192,8 +183,15 @@ def _field_text(message: MimePart, name: bytes) -> str:
     if not values:
         return ""
     # Cut before decoding: encoded words of a megabyte are not worth their time.
-    text = ", ".join(decode_words(value[: 2 * _TEXT_LIMIT]) for value in values[:20])
+    text = ", ".join([_decoded(value[: 2 * _TEXT_LIMIT]) for value in values[:20]])
     return _clean(text.replace("\t", " "))
+
+
+def _decoded(value: bytes) -> str:
+    """`decode_words`, which most fields do not need."""
+    if b"=?" not in value and value.isascii():
+        return value.decode("ascii")
+    return decode_words(value)
 
 
 def _seconds(moment: datetime | None) -> float | None:
@@ -249,7 +247,15 @@ def _row(part: MimePart, path: str) -> Part:
         media_type=_clean(part.content_type.value, 200),
         encoding=_clean(part.encoding, 40),
         charset=_clean(part.content_type.charset or "", 40) if part.type == "text" else "",
-        filename=_clean(part.filename or "", 255) if path and not part.children else "",
+        filename=_clean(part.filename or "", 255) if path and _may_have_name(part) else "",
+    )
+
+
+def _may_have_name(part: MimePart) -> bool:
+    """A look that is cheaper than reading the parameters of every part."""
+    return not part.children and (
+        part.field(b"content-disposition") is not None
+        or b"name" in (part.field(b"content-type") or b"").lower()
     )
 
 

@@ -8,6 +8,7 @@ answers they are one integer (see `corvus_server.storage.flags`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from corvus_server.storage.bodies import Body
 
 __all__ = [
+    "KEPT_FIELDS",
     "MAX_DIALOGUE",
     "MAX_VERDICT",
     "SPECIAL_USES",
@@ -64,6 +66,15 @@ MAX_VERDICT: Final = 16 * 1024
 MAX_DIALOGUE: Final = 16 * 1024
 """Octets of one attempt's dialogue; more is cut in the middle by the store."""
 
+KEPT_FIELDS: Final[tuple[bytes, ...]] = (
+    b"from", b"to", b"cc", b"bcc", b"subject", b"date", b"message-id", b"in-reply-to", b"references",
+    b"reply-to", b"sender", b"content-type", b"content-transfer-encoding", b"content-disposition",
+    b"mime-version", b"list-id", b"list-post", b"list-unsubscribe", b"importance", b"x-priority",
+    b"priority", b"disposition-notification-to", b"x-mailer", b"user-agent", b"auto-submitted",
+    b"precedence",
+)  # fmt: skip
+"""What clients ask HEADER.FIELDS for, so that a folder is listed without opening a body."""
+
 SPECIAL_USES: Final[Mapping[str, str]] = {
     "INBOX": "",
     "Sent": "\\Sent",
@@ -73,6 +84,29 @@ SPECIAL_USES: Final[Mapping[str, str]] = {
     "Archive": "\\Archive",
 }
 """The mailboxes that are made with each account, and their special use (RFC 6154 §2)."""
+
+
+_OF_FACTS: Final = re.compile(
+    rb"^(?:content-[!-9;-~]+|" + b"|".join(KEPT_FIELDS) + rb")[ \t]*:", re.IGNORECASE | re.MULTILINE
+)
+
+
+def _check_prefix(prefix: bytes) -> None:
+    """
+    Raises:
+        ValueError: it is not whole header fields with CRLF line ends, so what follows would become something else.
+    """
+    if not prefix:
+        return
+    if (
+        not prefix.endswith(b"\r\n")
+        or prefix[:1] in b" \t\r\n"
+        or b"\r\n\r\n" in prefix
+        or prefix.count(b"\n") != prefix.count(b"\r\n")
+        or prefix.count(b"\r") != prefix.count(b"\r\n")
+        or b"\0" in prefix
+    ):
+        raise ValueError("a prefix is whole header fields with CRLF line ends")
 
 
 # Who can receive and sign in.
@@ -305,12 +339,21 @@ class Delivery:
     mailbox: str = "INBOX"
     """A name, or a special use such as ``\\Junk``; where there is none, INBOX takes it."""
     prefix: bytes = b""
-    """Whole header fields put in front for this recipient: Return-Path, Delivered-To, Authentication-Results."""
+    """
+    Whole header fields put in front for this recipient: Return-Path, Delivered-To, Authentication-Results.
+
+    None that ENVELOPE or BODYSTRUCTURE are made of, and none of `KEPT_FIELDS`: those are the body's.
+    """
     flags: frozenset[str] = frozenset()
     internal_date: float | None = None
     """None: now."""
     zone: int = 0
     """Minutes east of UTC in which INTERNALDATE is shown."""
+
+    def __post_init__(self) -> None:
+        _check_prefix(self.prefix)
+        if self.prefix and _OF_FACTS.search(self.prefix):
+            raise ValueError("a prefix cannot say what the body says")
 
 
 @final
@@ -348,6 +391,9 @@ class Queued:
     held: bool = False
     notes: Mapping[str, Any] = field(default_factory=dict)
     """What the web shows beside it (subject, connection id); at most 4 KB as JSON."""
+
+    def __post_init__(self) -> None:
+        _check_prefix(self.prefix)
 
 
 @final
