@@ -37,6 +37,8 @@ class Services:
     lockout: Lockout
     resolver: Any = None
     """``aresolve`` (corvus_auth.lookup): what the DNS checklist asks."""
+    network: Any = None
+    """How connections to other servers are made (`network.Network`); ``None``: the machine's own."""
     connections: Callable[[], Iterable[tuple[str, Any, Any]]] = tuple
     """Who is connected now: (connection id, service, shell)."""
     fingerprint: Callable[[], str] = str
@@ -66,6 +68,7 @@ def services_of(server: Server) -> Services:
         log=server.log,
         lockout=server.lockout,
         resolver=server.resolver,
+        network=server.world.network,
         connections=connections,
         fingerprint=lambda: server.certificate.fingerprint,
         addresses=server.addresses,
