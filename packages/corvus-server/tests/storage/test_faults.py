@@ -19,9 +19,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +46,6 @@ LONG = os.environ.get("CORVUS_FAULTS") == "long"
 EVERY = 1 if LONG else 4
 
 Operation = Callable[[World], Awaitable[object]]
-
-
-@pytest.fixture
-def fast_path() -> Iterator[Path]:
-    """A folder in memory where there is one: hundreds of stores are opened, and none needs a disk."""
-    base = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(
-        dir=base if os.access(base, os.W_OK) else None, prefix="corvus-faults-"
-    ) as name:
-        yield Path(name)
 
 
 # The operations.
@@ -232,9 +221,9 @@ async def look(path: Path, clock: Clock) -> dict[str, Any]:
         await left.close()
 
 
-def template_of(fast_path: Path) -> Path:
+def template_of(tmp_path: Path) -> Path:
     """A furnished folder, closed and copied for each run."""
-    path = fast_path / "template"
+    path = tmp_path / "template"
 
     async def make() -> None:
         clock = Clock()
@@ -266,15 +255,15 @@ def reference(operation: Operation, template: Path, path: Path) -> tuple[Run, li
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_r15_a_crash_at_any_point_loses_and_doubles_nothing(
-    name: str, fast_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    operation, template, tally = OPERATIONS[name], template_of(fast_path), Tally()
-    plain, states = reference(operation, template, fast_path / "plain")
-    run = Run(fast_path / "live", operation)
+    operation, template, tally = OPERATIONS[name], template_of(tmp_path), Tally()
+    plain, states = reference(operation, template, tmp_path / "plain")
+    run = Run(tmp_path / "live", operation)
     left: list[tuple[str, Path, bool]] = []
 
     def keep(kind: str) -> Path:
-        path = fast_path / f"left-{len(left)}"
+        path = tmp_path / f"left-{len(left)}"
         copy_folder(run.path, path)
         left.append((kind, path, run.answered))
         return path
@@ -307,10 +296,10 @@ def test_r15_a_crash_at_any_point_loses_and_doubles_nothing(
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_r15_an_error_at_any_point_changes_nothing_and_is_said(
-    name: str, fast_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    operation, template, tally = OPERATIONS[name], template_of(fast_path), Tally()
-    plain, states = reference(operation, template, fast_path / "plain")
+    operation, template, tally = OPERATIONS[name], template_of(tmp_path), Tally()
+    plain, states = reference(operation, template, tmp_path / "plain")
     codes = [errno.EIO, errno.ENOSPC, errno.EROFS]
     for target in range(1, plain.files.seams + 1, EVERY):
         code = codes[target % 3]
@@ -325,7 +314,7 @@ def test_r15_an_error_at_any_point_changes_nothing_and_is_said(
         if seam_name == "committed":
             continue  # the transaction is durable; there is no call that could fail
         tally.faults["refused"] += 1
-        run = Run(fast_path / "live", operation)
+        run = Run(tmp_path / "live", operation)
         asyncio.run(run.run(template, fail))
         where = f"{seam_name} ({target})"
         if run.error is not None:
@@ -340,8 +329,8 @@ def test_r15_an_error_at_any_point_changes_nothing_and_is_said(
     tally.report(name, capsys)
 
 
-def test_r15_a_refused_body_can_be_handed_in_again(fast_path: Path) -> None:
-    template = template_of(fast_path)
+def test_r15_a_refused_body_can_be_handed_in_again(tmp_path: Path) -> None:
+    template = template_of(tmp_path)
 
     async def again(world: World) -> None:
         with world.store.new_body() as body:
@@ -355,7 +344,7 @@ def test_r15_a_refused_body_can_be_handed_in_again(fast_path: Path) -> None:
             await world.store.accept(intake)
 
     for seam in ("sync", "rename", "link", "sync folder", "begin", "commit"):
-        run = Run(fast_path / "live", again)
+        run = Run(tmp_path / "live", again)
         failed: list[str] = []
 
         def fail(number: int, name: str, seam: str = seam, failed: list[str] = failed) -> None:
@@ -373,12 +362,12 @@ def test_r15_a_refused_body_can_be_handed_in_again(fast_path: Path) -> None:
         shutil.rmtree(run.path)
 
 
-def test_a_full_database_is_said_and_loses_nothing(fast_path: Path) -> None:
+def test_a_full_database_is_said_and_loses_nothing(tmp_path: Path) -> None:
     """SQLite itself runs out of pages: the transaction is undone, and the store works on when there is room."""
 
     async def main() -> None:
         clock = Clock()
-        async with SQLiteStore(fast_path / "full", now=clock, background=False) as full:
+        async with SQLiteStore(tmp_path / "full", now=clock, background=False) as full:
             world = await World(full, clock, lambda clock: full).furnish()
             db = full._database._writer_db
             pages = db.execute("pragma page_count").fetchone()[0]
@@ -406,10 +395,10 @@ def test_a_full_database_is_said_and_loses_nothing(fast_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_read_only_database_is_said(fast_path: Path) -> None:
+def test_a_read_only_database_is_said(tmp_path: Path) -> None:
     async def main() -> None:
         clock = Clock()
-        async with SQLiteStore(fast_path / "ro", now=clock, background=False) as read_only:
+        async with SQLiteStore(tmp_path / "ro", now=clock, background=False) as read_only:
             world = await World(read_only, clock, lambda clock: read_only).furnish()
             await world.deliver()
             read_only._database._writer_db.execute("pragma query_only = on")
@@ -425,10 +414,10 @@ def test_a_read_only_database_is_said(fast_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_clock_that_jumps_back_a_day_changes_no_order(fast_path: Path) -> None:
+def test_a_clock_that_jumps_back_a_day_changes_no_order(tmp_path: Path) -> None:
     async def main() -> None:
         clock = Clock()
-        async with SQLiteStore(fast_path / "clock", now=clock, background=False) as jumping:
+        async with SQLiteStore(tmp_path / "clock", now=clock, background=False) as jumping:
             world = await World(jumping, clock, lambda clock: jumping).furnish()
             first = await world.deliver()
             await world.enqueue("a@x.example")
@@ -483,13 +472,13 @@ asyncio.run(main(sys.argv[1]))
 
 
 def test_r15_a_killed_process_has_kept_what_it_answered(
-    fast_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rounds = 20 if LONG else 2
     answered = 0
-    template = template_of(fast_path)
+    template = template_of(tmp_path)
     for round_ in range(rounds):
-        path = fast_path / f"killed-{round_}"
+        path = tmp_path / f"killed-{round_}"
         shutil.copytree(template, path)
         process = subprocess.Popen(
             [sys.executable, "-c", _WORKER, str(path)], stdout=subprocess.PIPE, text=True
@@ -525,16 +514,16 @@ def test_r15_a_killed_process_has_kept_what_it_answered(
 
 
 def test_cutting_the_log_in_the_middle_of_a_commit_undoes_only_that_commit(
-    fast_path: Path,
+    tmp_path: Path,
 ) -> None:
     """The harness itself: a cut that takes a commit is seen, so the tests above can fail."""
-    template = template_of(fast_path)
-    run = Run(fast_path / "live", deliver)
+    template = template_of(tmp_path)
+    run = Run(tmp_path / "live", deliver)
     copies: list[tuple[Path, int]] = []
 
     def at_seam(number: int, seam: str) -> None:
         if seam == "committed":
-            path = fast_path / "left"
+            path = tmp_path / "left"
             copy_folder(run.path, path)
             copies.append((path, wal_size(run.path)))
             cut_wal(path, wal_size(run.path) - 1)

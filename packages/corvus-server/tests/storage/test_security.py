@@ -55,6 +55,25 @@ def test_hostile_needles_and_subjects_are_text(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_a_long_needle_costs_no_more_than_a_scan(tmp_path: Path) -> None:
+    async def main() -> None:
+        store, world = on_disk(tmp_path)
+        async with store:
+            await world.furnish()
+            await world.deliver(mail("a" * 500, text="a" * 100_000))
+            await world.deliver(mail("a" * 499 + "b", text="a" * 100_000 + "b"))
+            await store.messages.index()
+            search = store.messages.search_text
+            began = time.perf_counter()
+            assert await search(world.box().id, "body", "a" * 50_000 + "b") == [2]
+            assert await search(world.box().id, "body", "a" * 50_000) == [1, 2]
+            assert await search(world.box().id, "subject", "a" * 400 + "B") == [2]
+            assert await search(world.box().id, "subject", "a" * 499) == [1, 2]
+            assert time.perf_counter() - began < 2
+
+    asyncio.run(main())
+
+
 def test_hostile_flags_names_and_settings_are_text(tmp_path: Path) -> None:
     async def main() -> None:
         store, world = on_disk(tmp_path)

@@ -15,6 +15,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import lt
 from typing import Final, final
 
 from corvus_server.storage.flags import SEEN, Keywords
@@ -102,7 +103,7 @@ class MailboxState:
         self.serials = serials
         self.gone = False
         # Contents ascend with the UIDs, until something older is copied in.
-        self._ordered = list(serials) == sorted(set(serials))
+        self._ordered = all(map(lt, serials, serials[1:]))
         # (modseq, uids, whether they were expunged); the first has the number _base.
         self._journal: list[tuple[int, Sequence[int], bool]] = []
         self._base = 0

@@ -134,7 +134,7 @@ class Database:
             self._writer_db.close()
             raise
         #: For short reads on the event loop.
-        self.reader = self._connect()
+        self.reader = self._connect(cache=16384)
         self._pool = ThreadPoolExecutor(readers, "corvus-store-read")
         self._local = threading.local()
         self._pool_connections: list[sqlite3.Connection] = []
@@ -154,7 +154,8 @@ class Database:
             )
             self._checkpointer.start()
 
-    def _connect(self, *, writer: bool = False) -> sqlite3.Connection:
+    def _connect(self, *, writer: bool = False, cache: int = 4096) -> sqlite3.Connection:
+        """`cache`: kilobytes of pages it keeps."""
         db = sqlite3.connect(
             self.path,
             isolation_level=None,
@@ -170,10 +171,10 @@ class Database:
                 db.execute("pragma wal_autocheckpoint = 0")
                 db.execute("pragma foreign_keys = on")
                 db.execute("pragma secure_delete = off")
-                db.execute("pragma cache_size = -65536")
+                db.execute("pragma cache_size = -16384")
             else:
                 db.execute("pragma query_only = on")
-                db.execute("pragma cache_size = -32768")
+                db.execute(f"pragma cache_size = -{cache}")
         except BaseException:
             db.close()
             raise

@@ -15,6 +15,7 @@ every text ends in two sentinels.  That is what CJK needs, where two characters 
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable
@@ -53,6 +54,12 @@ _INDEX_VERSION: Final = 1
 _SENTINELS: Final = "\x02\x02"
 _LARGE: Final = 2_000_000
 """Characters of text from which a message is not indexed but read at each search."""
+_PHRASE: Final = 64
+"""
+Characters of a needle the index is asked for; of a longer one the rest is compared in the text.
+
+A phrase of n trigrams in a text of N equal characters costs n times N: ten thousand of them held a thread for seconds.
+"""
 _BATCH: Final = 64
 _DEAD: Final = 10_000
 """Dead rows below which an index is not worth making anew."""
@@ -162,7 +169,7 @@ class SearchIndex:
                 raise
 
     def find(self, account_id: int, key: str, columns: tuple[str, ...]) -> tuple[set[int], int]:
-        """Content ids of an account whose text has `key`, `large` ones always; and the mark."""
+        """Content ids of an account whose text has the first `_PHRASE` characters of `key`; and the mark."""
         low, high = account_id << 32, (account_id << 32) + _SERIAL
         # The mark first: what is indexed in between is found twice, not missed.
         mark = self.mark(account_id)
@@ -170,7 +177,7 @@ class SearchIndex:
             if len(key) >= 3:
                 rows = self._reader.execute(
                     "select rowid from texts where texts match ? and rowid between ? and ?",
-                    (f"{{{' '.join(columns)}}} : {_phrase(key)}", low, high),
+                    (f"{{{' '.join(columns)}}} : {_phrase(key[:_PHRASE])}", low, high),
                 ).fetchall()
             else:
                 marks = ",".join("?" * len(columns))
@@ -248,8 +255,14 @@ class Search:
         if len(key) >= 3:
             rows = db.execute(
                 "select rowid from head_index where head_index match ? and rowid between ? and ?",
-                (f"{column} : {_phrase(key)}", low, high),
+                (f"{column} : {_phrase(key[:_PHRASE])}", low, high),
             )
+            if len(key) > _PHRASE:
+                ids = [row[0] for row in rows.fetchall()]
+                rows = db.execute(
+                    f"select id from heads where id in (select value from json_each(?)) and instr({column}, ?)",
+                    (json.dumps(ids), key),
+                )
         else:
             rows = db.execute(
                 f"select id from heads where id between ? and ? and instr({column}, ?)",
@@ -271,6 +284,9 @@ class Search:
             unread = {s for s in state.serials if s > mark}
         if large:
             unread |= {content & _SERIAL for content in large} & set(state.serials)
+        if len(key) > _PHRASE:
+            unread |= serials & set(state.serials)
+            serials = set()
         if unread:
 
             def has(raw: bytes) -> bool:
