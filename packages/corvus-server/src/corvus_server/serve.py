@@ -77,7 +77,8 @@ def banner(server: Server) -> list[str]:
     addresses = server.addresses()
     lines = ["", f"Corvus is ready on {server.config.hostname}.", ""]
     if "web_addr" in addresses:
-        lines.append(f"  web      http://{addresses['web_addr']}/")
+        url = f"http://{addresses['web_addr']}/"
+        lines.append(f"  {url:<24} webmail, account, administration")
     for name, words in _WORDS.items():
         if name in addresses:
             lines.append(f"  {addresses[name]:<24} {words}")

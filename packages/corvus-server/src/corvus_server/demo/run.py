@@ -136,10 +136,10 @@ class Demo:
         lines += ["", "  Sign in with:"]
         for local, _, admin in SEED_ACCOUNTS:
             role = "  (admin)" if admin else ""
-            lines.append(f"    {local}@{SEED_DOMAIN:<14} {SEED_PASSWORD}{role}")
+            lines.append(f"    {f'{local}@{SEED_DOMAIN}':<24} {SEED_PASSWORD}{role}")
         lines += ["", f"  Write to carol@{CROW[0]}, who answers, or to an address that misbehaves:"]
         for local, words in MISBEHAVIOUR.items():
-            lines.append(f"    {local}@{CROW[0]:<14} {words}")
+            lines.append(f"    {f'{local}@{CROW[0]}':<24} {words}")
         return [*lines, "", "Ready.  Ctrl-C stops it; the mail is kept for the next start.", ""]
 
 
