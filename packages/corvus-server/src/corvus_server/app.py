@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -288,6 +289,7 @@ class Server:
             monotonic=world.monotonic,
             identifier=self._identifier,
             return_address=self._return_address,
+            dice=random.Random(int.from_bytes(world.token(8), "big")),  # noqa: S311 - jitter only
         )
 
     def _secret(self) -> bytes:
@@ -310,6 +312,13 @@ class Server:
         return srs_original(address.rpartition("@")[0], self._srs_key, now=self.world.now())
 
     # What each listener serves.
+
+    def shell(self, name: str) -> Shell:
+        """
+        The protocol for one connection to the listener *name*, such as ``smtp_addr``, without its
+        socket: a simulated network gives it a transport.
+        """
+        return self.listeners.shell(self._service(name))
 
     def _service(self, name: str) -> Service:
         kind = name.removesuffix("_addr").removesuffix("_tls")

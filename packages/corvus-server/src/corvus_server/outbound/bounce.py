@@ -22,6 +22,7 @@ _SUBJECT: Final = {
     Action.FAILED: "Your mail could not be delivered",
     Action.DELAYED: "Your mail is late",
     Action.RELAYED: "Your mail was handed on",
+    Action.DELIVERED: "Your mail was delivered",
 }
 
 
@@ -43,8 +44,8 @@ def wants(recipient: values.QueueRecipient, what: str) -> bool:
     """
     Whether the sender wants to be told *what* (``FAILURE``, ``DELAY``, ``SUCCESS``).
 
-    "If the NOTIFY parameter is absent ... NOTIFY=FAILURE or NOTIFY=FAILURE,DELAY at the discretion
-    of the [server]" (:rfc:`3461#section-5.1`): ours tells about delays.
+    Without a NOTIFY parameter that is failure and, as servers may choose, delay
+    (:rfc:`3461#section-4.1`).
     """
     if not recipient.notify:
         return what in ("FAILURE", "DELAY")
@@ -59,12 +60,15 @@ def notice(
     original: bytes,
     now: float,
     message_id: str,
+    to: str | None = None,
 ) -> bytes:
     """
-    Build the notice about *fates*.
+    Build the notice about *fates*, to be sent with a null reverse-path.
 
     Args:
         original: The message, or its beginning: at least its header.
+        message_id: Without brackets; also the source of the boundary.
+        to: Who is told; the envelope sender, unless that is an address of ours for somebody else.
 
     Raises:
         ValueError: The mail had no sender to tell.
@@ -77,7 +81,7 @@ def notice(
     )
     return corvus_message.dsn(
         from_=f"Mail Delivery System <MAILER-DAEMON@{hostname}>",
-        to=entry.mail_from,
+        to=to or entry.mail_from,
         reporting_mta=hostname,
         recipients=[_status(fate) for fate in fates],
         original=original,
@@ -88,6 +92,7 @@ def notice(
         subject=_SUBJECT.get(action, "About your mail"),
         date=datetime.fromtimestamp(now, UTC),
         message_id=message_id,
+        boundary="=_" + "".join(c for c in message_id.partition("@")[0] if c.isalnum())[:60],
         headers=[("X-Corvus-Queue-Entry", str(entry.id))],
     )
 
@@ -105,7 +110,7 @@ def _status(fate: Fate) -> RecipientStatus:
         status=enhanced,
         original_recipient=fate.recipient.original or None,
         remote_mta=fate.host or None,
-        diagnostic=_line(reply) or None,
+        diagnostic=(_line(reply) if fate.code else "") or None,
         will_retry_until=None
         if fate.retry_until is None
         else datetime.fromtimestamp(fate.retry_until, UTC),
@@ -113,7 +118,7 @@ def _status(fate: Fate) -> RecipientStatus:
 
 
 def _text(entry: values.QueueEntry, fates: Sequence[Fate], action: Action, hostname: str) -> str:
-    subject = str(entry.notes.get("subject", "") or "")
+    subject = _line(str(entry.notes.get("subject", "") or ""))[:200]
     about = f" with the subject “{subject}”" if subject else ""
     lines: list[str] = []
     for fate in fates:
@@ -133,6 +138,8 @@ def _text(entry: values.QueueEntry, fates: Sequence[Fate], action: Action, hostn
                 "We go on trying; you need not do anything, and need not send it again.",
                 "",
             ]
+        elif fate.action is Action.DELIVERED:
+            lines += [f"Your mail to {who}{about} is in the mailbox.", ""]
         else:
             host = fate.host or "the next server"
             sentence = f"Your mail to {who}{about} was handed to {host}"

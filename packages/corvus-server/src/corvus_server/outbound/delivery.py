@@ -1,8 +1,11 @@
 """One attempt: a mail, some recipients at one domain, a route, and what the other server said.
 
 A `Courier` holds the connection, so that several mails to one destination share it.  Everything it
-learns is data: each recipient's own reply, and an `Attempt` with the addresses tried, the TLS facts,
-the dialogue and the times.
+learns is data: each recipient's own reply, the stage that was reached, the addresses tried, the TLS
+facts, the dialogue and the times.
+
+Trouble of the line before the message was sent sends us to the next host; once the message has been
+sent it is too late for that, because it may have arrived.
 """
 
 from __future__ import annotations
@@ -11,15 +14,21 @@ import contextlib
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, final
+from itertools import islice
+from typing import Any, Final, TypeVar, final
 
 import corvus_smtp as smtp
 from corvus_server.network import Network
+from corvus_server.outbound.relay import Relay
 from corvus_server.outbound.routing import Route
 from corvus_server.storage import values
 from corvus_server.storage.bodies import BodyReader
-from corvus_server.tls import SessionFacts, client_context
-from corvus_server.transports.client import Link
+from corvus_server.tls import SessionFacts, client_context, describe_certificate
+from corvus_server.transports.client import Dialogue, Link, Timeout
+
+__all__ = ["Courier", "LocalTrouble", "Relay", "Report", "nowhere", "shortened"]
+
+T = TypeVar("T")
 
 #: Octets of a message that are sent at a time.
 CHUNK: Final = 256 * 1024
@@ -27,43 +36,28 @@ CHUNK: Final = 256 * 1024
 CONNECT: Final = 30.0
 #: Mails that one connection carries.
 REUSE: Final = 50
+#: Addresses that are tried in one attempt: a domain may name a hundred.
+PLACES: Final = 20
+#: Recipients of one transaction: "the minimum total number of recipients that MUST be buffered is
+#: 100 recipients" (RFC 5321 §4.5.3.1.8), and servers that take no more exist.
+RECIPIENTS: Final = 100
+#: Seconds for an answer that changes nothing any more: the reply to QUIT, or to DATA for nobody.
+FAREWELL: Final = 5.0
 
 LOST: Final = smtp.Reply(451, "4.4.2", "The connection was lost")
 SILENT: Final = smtp.Reply(451, "4.4.1", "The other server did not answer in time")
 GARBAGE: Final = smtp.Reply(451, "4.5.0", "The other server speaks no SMTP that we understand")
 UNREACHABLE: Final = smtp.Reply(451, "4.4.1", "No host could be reached")
 BAD_ADDRESS: Final = smtp.Reply(550, "5.1.3", "The address is malformed")
+#: RFC 8689 §4.2.1: a message that requires TLS is not sent where it cannot be had.
 NEEDS_TLS: Final = smtp.Reply(450, "4.7.10", "The sender requires TLS, which could not be had")
+RELAY_NEEDS_TLS: Final = smtp.Reply(
+    451, "4.7.10", "The relay offers no TLS that we trust, and credentials do not go out in clear"
+)
 
 
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relay:
-    """A smarthost: where all mail goes, and how to sign in there."""
-
-    host: str
-    port: int
-    user: str = ""
-    password: str = field(default="", repr=False)
-
-    @classmethod
-    def parse(cls, text: str) -> Relay | None:
-        """
-        Read ``host:port`` or ``user:password@host:port``; empty is none.
-
-        >>> Relay.parse("alice:secret@relay.example:587")
-        Relay(host='relay.example', port=587, user='alice')
-        """
-        if not text:
-            return None
-        credentials, _, place = text.rpartition("@")
-        user, _, password = credentials.partition(":")
-        host, colon, port = place.rpartition(":")
-        if not colon:
-            host, port = place, "25"
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise ValueError("a relay is host:port or user:password@host:port")
-        return cls(host=host.strip("[]").lower(), port=int(port), user=user, password=password)
+class LocalTrouble(Exception):
+    """The message could not be read here: a defect of ours, which no schedule mends."""
 
 
 @final
@@ -75,6 +69,10 @@ class Report:
     """The last word for each recipient, by its id."""
     host: str = ""
     address: str = ""
+    stage: str = "connect"
+    """How far it came: ``connect greeting ehlo starttls auth mail rcpt data body end``."""
+    unsure: bool = False
+    """The message was sent and the answer was lost: it may have arrived, and will be sent again."""
     tls: dict[str, Any] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
     dialogue: str = ""
@@ -88,6 +86,23 @@ class _Failed(Exception):
     def __init__(self, reply: smtp.Reply) -> None:
         super().__init__(str(reply))
         self.reply = reply
+
+
+class _TLSFailed(Exception):
+    """STARTTLS did not lead to TLS."""
+
+
+@final
+@dataclass(slots=True)
+class _Carried:
+    """What a transaction left to do."""
+
+    broken: smtp.Reply | None = None
+    """The line failed before the message was sent: another host may take it."""
+    again: list[values.QueueRecipient] = field(default_factory=list)
+    """Recipients that were too many for one transaction, and want the next at once."""
+    heard: bool = False
+    """Whether the server answered anything."""
 
 
 @final
@@ -104,9 +119,16 @@ class Courier:
         sources: Sequence[str] = (),
         relay: Relay | None = None,
         context: ssl.SSLContext | None = None,
+        trusted: ssl.SSLContext | None = None,
         monotonic: Callable[[], float],
         limits: smtp.Limits = smtp.Limits(),
     ) -> None:
+        """
+        Args:
+            context: For opportunistic TLS, with whoever answers.
+            trusted: For REQUIRETLS and relays that get credentials: asks for a valid certificate.
+                The system's own by default.
+        """
         self._network = network
         self._route = route
         self._hostname = hostname
@@ -114,11 +136,14 @@ class Courier:
         self._sources = sources
         self._relay = relay
         self._context = context or client_context()
+        self._trusted = trusted
         self._monotonic = monotonic
         self._limits = limits
         self._link: Link | None = None
+        self._verified = False
         self._place = ("", "")
         self._carried = 0
+        self._dialogue = Dialogue()
 
     async def deliver(
         self,
@@ -126,149 +151,224 @@ class Courier:
         recipients: Sequence[values.QueueRecipient],
         open_body: Callable[[], BodyReader],
     ) -> Report:
-        """Try to deliver *entry* to *recipients*; a reply for each is in the report."""
+        """
+        Try to deliver *entry* to *recipients*; a reply for each is in the report.
+
+        Raises:
+            LocalTrouble: Our own copy cannot be read; nobody was sent a part of it for the whole.
+        """
         report = Report(details={"route": self._route.to_dict(), "tried": []})
         began = self._monotonic()
-        last = UNREACHABLE
-        for host, address in self._places():
-            try:
-                link = await self._connected(host, address, entry, report)
-            except _Failed as failure:
-                last = failure.reply
-                self._drop(report)
-                continue
-            report.host, report.address = host, address
-            await self._transaction(link, entry, recipients, open_body, report)
-            break
-        for recipient in recipients:
-            report.replies.setdefault(recipient.id, last)
+        self._dialogue = Dialogue([self._relay.password] if self._relay else None)
         if self._link is not None:
-            report.dialogue = str(self._link.dialogue)
+            # Each attempt has a dialogue of its own: who else was written to is not its business.
+            self._link.dialogue = self._dialogue
+        done = False
+        try:
+            await self._deliver(entry, recipients, open_body, report)
+            done = True
+        finally:
+            if not done:
+                self._drop()
+            report.dialogue = str(self._dialogue)
+            report.details["stage"] = report.stage
+            report.details["seconds"] = round(self._monotonic() - began, 3)
+            if report.unsure:
+                report.details["unsure"] = True
+        if self._link is not None:
             self._carried += 1
             if self._carried >= REUSE or self._link.conn.closing:
                 await self.close()
-        report.details["seconds"] = round(self._monotonic() - began, 3)
         return report
 
     async def close(self) -> None:
-        """Say QUIT, if somebody is there to hear it."""
+        """Say QUIT, if somebody is there to hear it; takes at most some seconds."""
         link, self._link = self._link, None
         if link is None:
             return
         with contextlib.suppress(Exception):  # a farewell that fails has still been one
-            if not link.conn.closing:
+            if not link.conn.closing and not link.lost:
                 link.conn.quit()
                 for _ in range(4):
-                    if isinstance(await link.next_event(), smtp.ConnectionEnded):
+                    if isinstance(await link.next_event(FAREWELL), smtp.ConnectionEnded):
                         break
         link.close()
+
+    def abort(self) -> None:
+        """Cut the connection, without a word."""
+        self._drop()
+
+    async def _deliver(
+        self,
+        entry: values.QueueEntry,
+        recipients: Sequence[values.QueueRecipient],
+        open_body: Callable[[], BodyReader],
+        report: Report,
+    ) -> None:
+        places = islice(self._places(), PLACES)
+        failures: list[smtp.Reply] = []
+        pending = list(recipients)
+        while pending:
+            fresh = not self._usable(entry)
+            if fresh:
+                place = next(places, None)
+                if place is None:
+                    reply = _gravest(failures)
+                    report.replies.update({each.id: reply for each in pending})
+                    return
+                try:
+                    await self._connect(*place, entry, report)
+                except _Failed as failure:
+                    failures.append(failure.reply)
+                    self._drop()
+                    continue
+            else:
+                report.details["reused"] = True
+            link = self._link
+            assert link is not None
+            report.host, report.address = self._place
+            report.tls = _tls_facts(link.facts, verified=self._verified)
+            batch, rest = pending[:RECIPIENTS], pending[RECIPIENTS:]
+            carried = await self._transaction(link, entry, batch, open_body, report)
+            if carried.broken is not None:
+                # A server may close a connection that it finds idle or used enough: that is no
+                # failure of its host, which gets its turn as if nothing had been.
+                if fresh or carried.heard:
+                    failures.append(carried.broken)
+                continue
+            pending = carried.again + rest
+            if self._link is None and pending:
+                # It broke with a part of the recipients served; the others have their own try.
+                report.replies.update({each.id: LOST for each in pending})
+                return
 
     # Getting there.
 
     def _places(self) -> Iterator[tuple[str, str]]:
-        if self._link is not None and not self._link.conn.closing:
-            yield self._place
         for hop in self._route.hops:
             for address in hop.addresses:
                 yield hop.host, address
 
-    async def _connected(
+    def _usable(self, entry: values.QueueEntry) -> bool:
+        """Whether the connection that we have will do for *entry*."""
+        link = self._link
+        if link is None:
+            return False
+        if link.conn.closing or link.lost or (entry.require_tls and not self._verified):
+            self._drop()
+            return False
+        return True
+
+    async def _connect(
         self, host: str, address: str, entry: values.QueueEntry, report: Report
-    ) -> Link:
-        if self._link is not None and (host, address) == self._place:
-            if not self._link.conn.closing and (self._link.facts or not entry.require_tls):
-                report.details["reused"] = True
-                report.tls = _tls_facts(self._link.facts)
-                return self._link
-            await self.close()
+    ) -> None:
+        report.host, report.address = host, address
+        needs = entry.require_tls or (self._relay is not None and self._relay.signs_in)
         try:
-            link = await self._greeted(host, address, entry, report, secure=True)
+            await self._greeted(host, address, report, secure=True, needs=needs)
         except _TLSFailed as error:
+            self._drop()
             report.details["tls_failed"] = str(error)
-            if entry.require_tls or self._relay is not None:
-                raise _Failed(NEEDS_TLS) from error
+            if needs:
+                raise _Failed(NEEDS_TLS if entry.require_tls else RELAY_NEEDS_TLS) from error
             # Opportunistic security (RFC 7435): in the clear is better than not at all, and the
             # record says that it was so.
-            link = await self._greeted(host, address, entry, report, secure=False)
-        self._link, self._place, self._carried = link, (host, address), 0
-        return link
+            await self._greeted(host, address, report, secure=False, needs=False)
+        self._place, self._carried = (host, address), 0
 
     async def _greeted(
-        self, host: str, address: str, entry: values.QueueEntry, report: Report, *, secure: bool
-    ) -> Link:
+        self, host: str, address: str, report: Report, *, secure: bool, needs: bool
+    ) -> None:
         tried = {"host": host, "address": address, "secure": secure, "result": ""}
         report.details["tried"].append(tried)
+        report.stage = "connect"
+        self._dialogue.note(f"({_plain(host)} [{address}] port {self._port})")
         conn = smtp.ClientConnection(
             self._hostname, limits=self._limits, bare_newlines=smtp.BareNewlines.NORMALISE
         )
         try:
-            link = await Link.open(
+            self._link = link = await Link.open(
                 self._network,
                 address,
                 self._port,
                 conn,
                 source=self._source(address),
                 patience=CONNECT,
+                dialogue=self._dialogue,
             )
         except OSError as error:
-            tried["result"] = str(error) or type(error).__name__
-            raise _Failed(
-                smtp.Reply(
-                    451,
-                    "4.4.1",
-                    f"{_plain(host)} [{address}] cannot be reached: {_plain(str(error))}",
-                )
-            ) from error
-        self._link = link
+            reason = str(error) or type(error).__name__
+            tried["result"] = f"connect: {reason}"
+            text = f"{_plain(host)} [{address}] cannot be reached: {_plain(reason)}"
+            raise _Failed(smtp.Reply(451, "4.4.1", text)) from error
         try:
-            await self._hello(link, secure, host, entry, report)
+            self._verified = await self._hello(link, secure, needs, host, report)
         except (_Failed, _TLSFailed) as error:
-            tried["result"] = str(error)
+            tried["result"] = f"{report.stage}: {error}"
             raise
-        except TimeoutError as error:
-            tried["result"] = "timeout"
-            raise _Failed(SILENT) from error
-        except smtp.RemoteProtocolError as error:
-            tried["result"] = "garbage"
-            raise _Failed(GARBAGE) from error
-        except OSError as error:
-            silent = "no answer" in str(error)
-            tried["result"] = "timeout" if silent else str(error)
-            raise _Failed(SILENT if silent else LOST) from error
+        except (OSError, smtp.RemoteProtocolError) as error:
+            reply = _reply_to(error)
+            tried["result"] = f"{report.stage}: {reply.text}"
+            raise _Failed(reply) from error
         tried["result"] = "connected"
-        return link
 
     def _source(self, address: str) -> str | None:
         family = ":" in address
         return next((each for each in self._sources if (":" in each) == family), None)
 
     async def _hello(
-        self, link: Link, secure: bool, host: str, entry: values.QueueEntry, report: Report
-    ) -> None:
+        self, link: Link, secure: bool, needs: bool, host: str, report: Report
+    ) -> bool:
+        """From the greeting to the point where mail may follow; whether the certificate was valid."""
+        report.stage = "greeting"
         event = await link.next_event()
         if isinstance(event, smtp.ConnectionEnded):
             raise _Failed(LOST)
         if not event.reply.positive:
             raise _Failed(event.reply)
+        report.stage = "ehlo"
         await self._ehlo(link)
+        verified = False
         if secure and "STARTTLS" in link.conn.capabilities:
-            reply = await self._ask(link, link.conn.starttls())
-            if reply is None or not reply.positive:
-                raise _TLSFailed("STARTTLS was offered and refused")
-            try:
-                facts = await link.start_tls(self._context, host)
-            except OSError as error:
-                raise _TLSFailed(str(error)) from error
-            report.tls = _tls_facts(facts)
-            await self._ehlo(link)
-        elif entry.require_tls or (self._relay is not None and self._relay.user):
-            raise _Failed(NEEDS_TLS)
-        if self._relay is not None and self._relay.user:
+            report.stage = "starttls"
+            verified = await self._secure(link, host, needs)
+        elif needs:
+            raise _Failed(NEEDS_TLS if self._relay is None else RELAY_NEEDS_TLS)
+        if self._relay is not None and self._relay.signs_in:
+            report.stage = "auth"
             await self._sign_in(link, self._relay)
+        return verified
+
+    async def _secure(self, link: Link, host: str, needs: bool) -> bool:
+        try:
+            reply = await self._ask(link, link.conn.starttls())
+        except (OSError, smtp.RemoteProtocolError) as error:
+            raise _TLSFailed(f"STARTTLS was offered: {_reply_to(error).text}") from error
+        if reply is None or not reply.positive:
+            raise _TLSFailed(f"STARTTLS was offered and refused: {reply or 'connection lost'}")
+        if not link.conn.tls_pending:
+            # Octets behind the 220 were not sent by whoever we are about to shake hands with
+            # (CVE-2011-0411, seen from the client's side).
+            await link.next_event()
+            raise _Failed(GARBAGE)
+        context = self._context
+        if needs:
+            context = self._trusted = self._trusted or ssl.create_default_context()
+        try:
+            await link.start_tls(context, _server_name(host))
+        except OSError as error:
+            raise _TLSFailed(str(error)) from error
+        try:
+            await self._ehlo(link)
+        except (_Failed, OSError, smtp.RemoteProtocolError) as error:
+            # Under TLS 1.3 a server can refuse the handshake after we believe that it is over.
+            raise _TLSFailed(f"EHLO under TLS: {error}") from error
+        return needs
 
     async def _ehlo(self, link: Link) -> None:
         reply = await self._ask(link, link.conn.ehlo())
-        if reply is not None and reply.permanent:
+        if reply is not None and reply.permanent and not link.conn.closing:
+            # "the client SHOULD [...] fall back to HELO" where EHLO is not known (RFC 5321 §3.2).
             reply = await self._ask(link, link.conn.helo())
         if reply is None:
             raise _Failed(LOST)
@@ -276,19 +376,33 @@ class Courier:
             raise _Failed(reply)
 
     async def _sign_in(self, link: Link, relay: Relay) -> None:
-        initial = b"\0".join((b"", relay.user.encode(), relay.password.encode()))
+        """AUTH PLAIN, or LOGIN where the relay knows nothing better; always under trusted TLS."""
+        offered = link.conn.capabilities.mechanisms
+        if "PLAIN" in offered or "LOGIN" not in offered:
+            mechanism, initial, answers = "PLAIN", relay.plain(), []
+        else:
+            mechanism, initial, answers = "LOGIN", None, [relay.user, relay.password]
         try:
-            command = link.conn.auth("PLAIN", initial)
-        except smtp.NotOffered as error:
-            raise _Failed(error.reply) from error
-        link.secret()
-        reply = await self._ask(link, command)
-        if reply is None or not reply.positive:
-            raise _Failed(
-                smtp.Reply(
-                    451, "4.7.0", f"The relay refused our credentials: {reply or 'no answer'}"
-                )
-            )
+            command = link.conn.auth(mechanism, initial)
+        except (smtp.NotOffered, smtp.LocalProtocolError) as error:
+            raise _Failed(smtp.Reply(451, "4.7.0", "The relay offers no way to sign in")) from error
+        while True:
+            event = await link.next_event()
+            if isinstance(event, smtp.ChallengeReceived):
+                if answers:
+                    link.respond(answers.pop(0).encode())
+                else:
+                    link.conn.cancel()
+                continue
+            reply = getattr(event, "reply", None)
+            if isinstance(event, smtp.ReplyReceived) and event.command is command:
+                if event.reply.positive:
+                    return
+            elif not isinstance(event, smtp.ConnectionEnded) and event is not smtp.PAUSED:
+                continue
+            # A password that was changed is the operator's to mend: the mail waits for it.
+            said = _plain(str(reply or "no answer"))
+            raise _Failed(smtp.Reply(451, "4.7.0", f"The relay refused our credentials: {said}"))
 
     async def _ask(self, link: Link, command: smtp.Command) -> smtp.Reply | None:
         """The reply to *command*, or ``None`` if the connection ended before it."""
@@ -296,8 +410,6 @@ class Courier:
             event = await link.next_event()
             if isinstance(event, smtp.ConnectionEnded):
                 return None
-            if event is smtp.PAUSED:
-                return smtp.Reply(220, None, "go ahead")
             if isinstance(event, smtp.ReplyReceived) and event.command in (command, None):
                 reply: smtp.Reply = event.reply
                 return reply
@@ -311,84 +423,152 @@ class Courier:
         recipients: Sequence[values.QueueRecipient],
         open_body: Callable[[], BodyReader],
         report: Report,
-    ) -> None:
-        left = {recipient.id for recipient in recipients}
+    ) -> _Carried:
+        """Offer the mail to *recipients*; each that is settled has its reply in *report*."""
+        carried = _Carried()
+        left = {recipient.id: recipient for recipient in recipients}
+        too_many: list[values.QueueRecipient] = []
+        accepted = 0
 
-        def settle(reply: smtp.Reply, ids: set[int] | None = None) -> None:
-            for each in left & (left if ids is None else ids):
-                report.replies[each] = reply
-            left.difference_update(ids if ids is not None else set(left))
+        def settle(reply: smtp.Reply, only: int | None = None) -> None:
+            for each in [only] if only is not None else list(left):
+                if left.pop(each, None) is not None:
+                    report.replies[each] = reply
 
         conn = link.conn
+        report.stage = "mail"
         try:
             mail = conn.mail(entry.mail_from, _mail_parameters(entry))
         except smtp.NotOffered as error:
             settle(error.reply)
-            return
+            return carried
         except ValueError:
             settle(BAD_ADDRESS)
-            return
+            return carried
         commands: dict[Any, int] = {}
         for recipient in recipients:
             try:
                 commands[conn.rcpt(recipient.address, _rcpt_parameters(recipient))] = recipient.id
             except smtp.NotOffered as error:
-                settle(error.reply, {recipient.id})
+                settle(error.reply, recipient.id)
             except ValueError:
-                settle(BAD_ADDRESS, {recipient.id})
-        if not commands:
-            conn.reset()
-        else:
-            data = conn.data()
+                settle(BAD_ADDRESS, recipient.id)
+        data = conn.data() if commands else conn.reset()
         report.told_dsn = "DSN" in conn.capabilities
+        sent = False
         try:
-            while left:
-                event = await link.next_event()
+            while left or conn.unanswered:
+                event = await link.next_event(None if left else FAREWELL)
                 if isinstance(event, smtp.ConnectionEnded):
-                    settle(LOST)
-                elif isinstance(event, smtp.DataReady):
-                    with open_body() as body:
-                        await self._send(link, body)
+                    raise ConnectionError("the connection was lost")
+                if isinstance(event, smtp.DataReady):
+                    report.stage = "body"
+                    await self._send(link, open_body)
+                    sent, report.stage = True, "end"
                 elif isinstance(event, smtp.ReplyReceived):
-                    refused = event.command is mail and not event.reply.positive
-                    if event.command is None or refused:
-                        settle(event.reply)
-                    elif event.command in commands and not event.reply.positive:
-                        settle(event.reply, {commands[event.command]})
-                    elif commands and event.command is data and not event.reply.intermediate:
-                        settle(event.reply)
+                    carried.heard = True
+                    reply = event.reply
+                    if reply.code == 421 and not sent:
+                        # "421 [...] Service not available, closing transmission channel": the
+                        # host is done with us, not with the mail.
+                        self._drop()
+                        carried.broken = reply if left else None
+                        return carried
+                    if event.command is None:
+                        settle(reply)
+                    elif event.command is mail:
+                        report.stage = "rcpt" if reply.positive else report.stage
+                        if not reply.positive:
+                            settle(reply)
+                    elif event.command in commands:
+                        recipient_id = commands[event.command]
+                        if reply.positive:
+                            accepted += 1
+                            report.stage = "data"
+                        elif accepted and _too_many(reply):
+                            too_many.append(left.pop(recipient_id))
+                        else:
+                            settle(reply, recipient_id)
+                    elif event.command is data:
+                        settle(reply)
                 elif event is smtp.PAUSED:
-                    settle(GARBAGE)
-                    link.abort()
-        except smtp.RemoteProtocolError:
+                    raise smtp.RemoteProtocolError("a turn that is nobody's")
+        except (OSError, smtp.RemoteProtocolError) as error:
+            self._drop()
+            reply = _reply_to(error)
+            if sent and left:
+                # R7: what was sent may have arrived.  It is sent again, and that is said.
+                report.unsure = True
+                text = f"{reply.text}, after the message was sent; it may have arrived"
+                settle(smtp.Reply(reply.code, str(reply.enhanced), text))
+            elif report.stage == "body":
+                settle(reply)
+            elif left:
+                carried.broken = reply
+                return carried
+        if left:
             settle(GARBAGE)
-            self._drop(report)
-        except TimeoutError:
-            settle(SILENT)
-            self._drop(report)
-        except OSError as error:
-            settle(SILENT if "no answer" in str(error) else LOST)
-            self._drop(report)
+        # "a client SHOULD treat a 552 [to RCPT] as a temporary, rather than permanent, failure"
+        # (RFC 5321 §4.5.3.1.10): those behind the hundredth come with the next transaction.
+        carried.again = too_many
+        return carried
 
-    async def _send(self, link: Link, body: BodyReader) -> None:
-        octets = body.read(CHUNK)
-        while True:
-            following = body.read(CHUNK)
-            if not following:
-                await link.send_body(octets, last=True)
-                return
-            await link.send_body(octets)
-            octets = following
+    async def _send(self, link: Link, open_body: Callable[[], BodyReader]) -> None:
+        body = self._local(open_body)
+        try:
+            octets = self._local(lambda: body.read(CHUNK))
+            while True:
+                following = self._local(lambda: body.read(CHUNK))
+                if link.lost:
+                    raise ConnectionError("the connection was lost")
+                await link.send_body(octets, last=not following)
+                if not following:
+                    return
+                octets = following
+        finally:
+            body.close()
 
-    def _drop(self, report: Report) -> None:
+    def _local(self, read: Callable[[], T]) -> T:
+        """Read from our own disk, whose trouble is not that of the line."""
+        try:
+            return read()
+        except Exception as error:
+            # Half a mail must not pass for the whole: the line is cut before the dot.
+            self._drop()
+            raise LocalTrouble(f"the message cannot be read: {type(error).__name__}") from error
+
+    def _drop(self) -> None:
         link, self._link = self._link, None
         if link is not None:
-            report.dialogue = str(link.dialogue)
             link.abort()
 
 
-class _TLSFailed(Exception):
-    """STARTTLS did not lead to TLS."""
+def _reply_to(error: Exception) -> smtp.Reply:
+    """What trouble of the line amounts to."""
+    if isinstance(error, smtp.RemoteProtocolError):
+        return GARBAGE
+    return SILENT if isinstance(error, Timeout) else LOST
+
+
+def _too_many(reply: smtp.Reply) -> bool:
+    """ "452 Too many recipients", or 552, which servers of old say for it (RFC 5321 §4.5.3.1.10)."""
+    return (reply.code == 452 and str(reply.enhanced or "4.5.3") == "4.5.3") or (
+        reply.code == 552 and str(reply.enhanced or "5.5.3") == "5.5.3"
+    )
+
+
+def _gravest(failures: Sequence[smtp.Reply]) -> smtp.Reply:
+    """The reply of a tour that found no host: temporary while one of them may take it later."""
+    temporary = [reply for reply in failures if not reply.permanent]
+    return (temporary or list(failures) or [UNREACHABLE])[-1]
+
+
+def _server_name(host: str) -> str:
+    """What the certificate must name: the host, or the address in a literal."""
+    if not host.startswith("["):
+        return host
+    inner = host[1:-1]
+    return inner[5:] if inner[:5].lower() == "ipv6:" else inner
 
 
 def _mail_parameters(entry: values.QueueEntry) -> smtp.MailParameters:
@@ -397,7 +577,7 @@ def _mail_parameters(entry: values.QueueEntry) -> smtp.MailParameters:
         body=smtp.BodyType.EIGHT_BIT_MIME if entry.eight_bit else None,
         smtputf8=entry.smtputf8,
         requiretls=entry.require_tls,
-        ret=smtp.Ret(entry.return_content) if entry.return_content else None,
+        ret=smtp.Ret(entry.return_content) if entry.return_content in ("FULL", "HDRS") else None,
         envid=entry.envelope_id or None,
     )
 
@@ -414,14 +594,15 @@ def _rcpt_parameters(recipient: values.QueueRecipient) -> smtp.RcptParameters:
     return smtp.RcptParameters(notify=notify, orcpt=original)
 
 
-def _tls_facts(facts: SessionFacts | None) -> dict[str, Any]:
+def _tls_facts(facts: SessionFacts | None, *, verified: bool) -> dict[str, Any]:
     if facts is None:
         return {}
-    found: dict[str, Any] = {"version": facts.version, "cipher": facts.cipher}
+    found: dict[str, Any] = {
+        "version": facts.version, "cipher": facts.cipher, "verified": verified,
+    }  # fmt: skip
     if facts.peer_certificate:
-        from corvus_server.tls import describe_certificate
-
-        found["certificate"] = describe_certificate(facts.peer_certificate)
+        with contextlib.suppress(ValueError):  # shown for the record; whatever it holds
+            found["certificate"] = describe_certificate(facts.peer_certificate)
     return found
 
 
@@ -435,7 +616,13 @@ def nowhere(route: Route) -> smtp.Reply:
 
 
 def shortened(details: dict[str, Any]) -> dict[str, Any]:
-    """The details of an attempt, small enough to be stored."""
+    """The details of an attempt, small enough to be stored (16 KB as JSON)."""
     route = dict(details.get("route", {}))
-    route["answers"] = route.get("answers", [])[:30]
-    return {**details, "route": route}
+    route["answers"] = [
+        {**answer, "records": [str(record)[:100] for record in answer["records"][:5]]}
+        for answer in route.get("answers", [])[:24]
+    ]
+    tried = [
+        {**each, "result": str(each["result"])[:200]} for each in details.get("tried", [])[:24]
+    ]
+    return {**details, "route": route, "tried": tried}

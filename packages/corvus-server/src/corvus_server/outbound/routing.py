@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final, final
 
+from corvus_auth.domains import DomainError, to_ascii
 from corvus_auth.lookup import Answer, Lookup
 
 #: Hosts that are tried: a domain with a hundred MX records wants to be tried two hundred times.
@@ -71,9 +72,12 @@ def route(
     """
     Find the hosts that take mail for *domain*.
 
+    A CNAME at the domain or a host is followed by the resolver: "If a CNAME record is found, the
+    resulting name is processed as if it were the initial name."
+
     Args:
-        domain: As A-labels, or an address literal such as ``[192.0.2.1]``.
-        own_names: Our host names, lower case: mail is never sent to ourselves.
+        domain: A domain, or an address literal such as ``[192.0.2.1]``.
+        own_names: Our host names: mail is never sent to ourselves.
         own_addresses: Our addresses.
         allow_loopback: Whether a host in 127.0.0.0/8 or ::1 may be one.
         shuffle: Mixes hosts of equal preference: "the sender-SMTP MUST randomize them to spread
@@ -83,18 +87,13 @@ def route(
         A `Route`; trouble in DNS is one with a temporary code.
     """
     evidence: list[dict[str, Any]] = []
-    literal = _literal(domain)
-    if literal is not None:
-        usable = _usable([str(literal)], own_addresses, allow_loopback)
-        if not usable:
-            return _nowhere(
-                domain, 550, "5.4.4", "the address is not one that mail is sent to", evidence
-            )
-        return Route(
-            domain=domain,
-            hops=(Hop(host=domain, preference=0, addresses=tuple(usable)),),
-            reason="the recipient names an address",
-        )
+    own_names = [name.lower().rstrip(".") for name in own_names]
+    if domain.startswith("["):
+        return _literal_route(domain, own_addresses, allow_loopback)
+    try:
+        domain = to_ascii(domain)
+    except DomainError:
+        return _nowhere(domain, 550, "5.1.2", f"{domain} is no name of a domain", evidence)
     answer = yield Lookup(domain, "MX")
     evidence.append(_shown(domain, "MX", answer))
     if answer.status in ("timeout", "servfail"):
@@ -103,7 +102,8 @@ def route(
         return _nowhere(domain, 550, "5.1.2", f"the domain {domain} does not exist", evidence)
     records = [(int(p), str(h).rstrip(".").lower()) for p, h in answer.records]
     if records == [(0, "")] or (len(records) == 1 and not records[0][1]):
-        # RFC 7505 §3: "a domain [that] advertises a null MX ... does not accept email".
+        # "a null MX RR [...] indicates that the domain does not accept email" (RFC 7505 §3), and
+        # §4.2: "5.1.10 [...] 556".
         return _nowhere(domain, 556, "5.1.10", f"{domain} says that it takes no mail", evidence)
     reason = "by its MX records"
     if not records:
@@ -117,18 +117,15 @@ def route(
         # send a mail to and fro.
         records = [(p, h) for p, h in records if p < min(mine) and h not in own_names]
         if not records:
-            return _nowhere(
-                domain,
-                550,
-                "5.4.6",
-                f"the MX records of {domain} lead back to this server",
-                evidence,
-            )
+            return _to_ourselves(domain, evidence)
+    if not records:
+        return _nowhere(domain, 550, "5.1.2", f"{domain} has no MX record with a host", evidence)
     records = _ordered(records, shuffle)[:MAX_HOSTS]
     lookups = tuple(Lookup(host, kind) for _, host in records for kind in ("AAAA", "A"))
     answers = yield lookups
     hops: list[Hop] = []
     failed = refused = False
+    ours: int | None = None
     for index, (preference, host) in enumerate(records):
         found: list[str] = []
         for lookup, each in zip(
@@ -137,12 +134,20 @@ def route(
             evidence.append(_shown(lookup.name, lookup.rdtype, each))
             failed = failed or each.status in ("timeout", "servfail")
             found += [str(record) for record in each.records]
-        usable = _usable(found, own_addresses, allow_loopback)
+        if any(_same(text, own) for text in found for own in own_addresses):
+            # Another name for ourselves: as with our own name, what is not better is out too.
+            ours = preference if ours is None else min(ours, preference)
+            continue
+        usable = _usable(found, allow_loopback)
         refused = refused or (bool(found) and not usable)
         if usable:
             hops.append(Hop(host=host, preference=preference, addresses=tuple(usable)))
+    if ours is not None:
+        hops = [hop for hop in hops if hop.preference < ours]
     if hops:
         return Route(domain=domain, hops=tuple(hops), reason=reason, evidence=tuple(evidence))
+    if ours is not None:
+        return _to_ourselves(domain, evidence)
     if failed:
         return _nowhere(
             domain, 451, "4.4.3", "the addresses of its hosts could not be looked up", evidence
@@ -174,36 +179,66 @@ def _ordered(
     return found
 
 
-def _usable(addresses: Sequence[str], own: Sequence[str], allow_loopback: bool) -> list[str]:
-    """The addresses that mail may be sent to, in order, a few of each family."""
-    found: list[str] = []
+def _usable(addresses: Sequence[str], allow_loopback: bool) -> list[str]:
+    """The addresses that mail may be sent to, the families in turn, so that neither crowds the other out."""
+    families: dict[int, list[str]] = {4: [], 6: []}
+    first = 0
     for text in dict.fromkeys(addresses):
-        try:
-            address = ip_address(text)
-        except ValueError:
+        address = _address(text)
+        if address is None or address.is_unspecified or address.is_multicast:
             continue
-        if address.is_unspecified or address.is_multicast or text in own:
+        if address.is_loopback and not allow_loopback:
             continue
-        if _loopback(address) and not allow_loopback:
-            continue
-        found.append(text)
-    return found[:MAX_ADDRESSES]
+        first = first or address.version
+        families[address.version].append(str(address))
+    found: list[str] = []
+    mine, other = families[first or 6], families[10 - (first or 6)]
+    for index in range(max(len(mine), len(other))):
+        found += mine[index : index + 1] + other[index : index + 1]
+    return list(dict.fromkeys(found))[:MAX_ADDRESSES]
 
 
-def _loopback(address: IPv4Address | IPv6Address) -> bool:
-    mapped = getattr(address, "ipv4_mapped", None)
-    return address.is_loopback or (mapped is not None and mapped.is_loopback)
-
-
-def _literal(domain: str) -> IPv4Address | IPv6Address | None:
-    """The address of a literal: ``[192.0.2.1]``, ``[IPv6:2001:db8::1]`` (RFC 5321 §4.1.3)."""
-    if not (domain.startswith("[") and domain.endswith("]")):
-        return None
-    text = domain[1:-1]
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """An address without a zone; one that maps IPv4 is the IPv4 address that it leads to."""
     try:
-        return ip_address(text[5:] if text[:5].lower() == "ipv6:" else text)
+        address = ip_address(text)
     except ValueError:
         return None
+    if isinstance(address, IPv6Address):
+        if address.scope_id is not None:
+            return None
+        # Else ::ffff:127.0.0.1 and ::ffff:0.0.0.0 would be ways to ourselves.
+        return address.ipv4_mapped or address
+    return address
+
+
+def _same(text: str, other: str) -> bool:
+    address = _address(text)
+    return address is not None and address == _address(other)
+
+
+def _literal_route(domain: str, own_addresses: Sequence[str], allow_loopback: bool) -> Route:
+    """``[192.0.2.1]``, ``[IPv6:2001:db8::1]`` (RFC 5321 §4.1.3): no question to anybody."""
+    text = domain[1:-1] if domain.endswith("]") else ""
+    tagged = text[:5].lower() == "ipv6:"
+    address = _address(text[5:] if tagged else text)
+    if address is None or (":" in text) is not tagged:
+        return _nowhere(domain, 550, "5.1.3", f"{domain} is no address literal", [])
+    if any(_same(str(address), own) for own in own_addresses):
+        return _to_ourselves(domain, [])
+    if not _usable([str(address)], allow_loopback):
+        return _nowhere(domain, 550, "5.4.4", "the address is not one that mail is sent to", [])
+    return Route(
+        domain=domain,
+        hops=(Hop(host=domain, preference=0, addresses=(str(address),)),),
+        reason="the recipient names an address",
+    )
+
+
+def _to_ourselves(domain: str, evidence: list[dict[str, Any]]) -> Route:
+    return _nowhere(
+        domain, 550, "5.4.6", f"the MX records of {domain} lead back to this server", evidence
+    )
 
 
 def _shown(name: str, rdtype: str, answer: Answer) -> dict[str, Any]:

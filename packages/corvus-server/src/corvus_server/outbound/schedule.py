@@ -7,11 +7,14 @@ strategies will be beneficial" - ours begins with minutes, because greylisting e
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, final
 
 #: The part of a pause by which it may vary, so that what failed together is not tried together.
 JITTER: Final = 0.1
+#: Seconds between two attempts, whatever the schedule says; nearer to its end there is none.
+LEAST: Final = 1.0
 
 
 @final
@@ -27,30 +30,54 @@ class Schedule:
     """Seconds after which the sender is told that it is late."""
 
     def __post_init__(self) -> None:
-        if not self.pauses or min(self.pauses) <= 0:
+        if not self.pauses or not all(0 < pause < math.inf for pause in self.pauses):
             raise ValueError("a schedule has pauses, each longer than nothing")
+        if not 0 < self.give_up < math.inf:
+            raise ValueError("a schedule ends")
+
+    def deadline(self, *, since: float, expires: float | None = None) -> float:
+        """
+        When we give up.
+
+        Args:
+            since: When we began: when the mail was queued, or was first tried if it was held or
+                meant for later.
+            expires: The mail's own end, if it has one.
+        """
+        end = since + self.give_up
+        return end if expires is None else min(end, expires)
 
     def next_attempt(
-        self, attempts: int, *, created: float, now: float, dice: float
+        self,
+        attempts: int,
+        *,
+        since: float,
+        now: float,
+        dice: float,
+        expires: float | None = None,
     ) -> float | None:
         """
         When to try again after *attempts* failed ones, or ``None``: give up.
 
+        Always later than *now* by at least `LEAST`, and never later than the deadline.
+
         Args:
             attempts: At least 1: the one that has just failed counts.
-            created: When the mail was queued.
             dice: A random number of 0 to 1.
 
-        >>> Schedule().next_attempt(1, created=0.0, now=10.0, dice=0.5)
+        >>> Schedule().next_attempt(1, since=0.0, now=10.0, dice=0.5)
         310.0
+        >>> Schedule().next_attempt(99, since=0.0, now=431_000.0, dice=0.5)
+        432000.0
         """
-        if now - created >= self.give_up:
+        end = self.deadline(since=since, expires=expires)
+        if end - now < LEAST:
             return None
         pause = self.pauses[min(max(attempts, 1), len(self.pauses)) - 1]
         pause *= 1 + JITTER * (2 * dice - 1)
         # The last attempt is made when time is up, not some hours before or after.
-        return min(now + pause, max(created + self.give_up, now + 1.0))
+        return min(now + max(pause, LEAST), end)
 
-    def late(self, *, created: float, now: float, told: bool) -> bool:
+    def late(self, *, since: float, now: float, told: bool) -> bool:
         """Whether the sender is to be told now that the mail is late."""
-        return not told and now - created >= self.delay_notice
+        return not told and now - since >= self.delay_notice

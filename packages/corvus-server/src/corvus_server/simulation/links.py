@@ -48,6 +48,7 @@ class End(asyncio.Transport):
         self.peer: End
         self._loop = asyncio.get_running_loop()
         self._protocol: Any = None
+        self._sent: deque[bytes | None] = deque()
         self._inbox: deque[bytes | None] = deque()
         self._reading = True
         self._closing = False
@@ -126,9 +127,14 @@ class End(asyncio.Transport):
     # What happens on the line.
 
     def _send(self, piece: bytes | None) -> None:
-        # A later piece never overtakes an earlier one, whatever the delay.
+        # A later piece never overtakes an earlier one: the loop's timers keep no order among those
+        # of the same moment, so the order is kept here.
+        self._sent.append(piece)
         self._next = max(self._next, self._loop.time() + self.line.weather.delay)
-        self._loop.call_at(self._next, self.line.carry, self, piece)
+        self._loop.call_at(self._next, self._carry)
+
+    def _carry(self) -> None:
+        self.line.carry(self, self._sent.popleft())
 
     def _arrive(self, piece: bytes | None) -> None:
         if not self._lost:

@@ -46,6 +46,14 @@ class SimulatedNetwork:
                 line.client._reset()
                 line.server._reset()
 
+    async def close(self) -> None:
+        """Cut every line and wait until both ends have heard of it."""
+        self._listening.clear()
+        for line in self.lines:
+            line.client._reset()
+            line.server._reset()
+        await asyncio.sleep(1.0)
+
     async def connect(
         self,
         factory: Callable[[], asyncio.Protocol],

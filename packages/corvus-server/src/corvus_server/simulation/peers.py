@@ -97,6 +97,7 @@ class _Peer(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._signing_in = False
         self._mailed = False
+        self._instead: Answer | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self._transport is None:
@@ -111,6 +112,11 @@ class _Peer(asyncio.Protocol):
             self._task.cancel()
 
     def data_received(self, data: bytes) -> None:
+        if self._instead is not None:  # to the first octets of the handshake
+            answer, self._instead = self._instead, None
+            self._act(answer)
+            self._deaf = True
+            return
         self._buffer += data
         while not self._deaf:
             if self._chunk:
@@ -173,10 +179,8 @@ class _Peer(asyncio.Protocol):
     def _starttls(self, line: str) -> None:
         if not self._say("starttls", "220 2.0.0 go ahead"):
             return
-        if (answer := self._server.answer("handshake")) is not None:
-            self._act(answer)
-            self._deaf = True
-        else:
+        self._instead = self._server.answer("handshake")
+        if self._instead is None:
             self._deaf = True
             self._transport.pause_reading()
             self._task = asyncio.get_running_loop().create_task(self._upgrade())

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from base64 import b64encode
+from collections import deque
 from typing import Any, Final, final
 
 import corvus_smtp as smtp
@@ -17,10 +19,17 @@ from corvus_server.tls import SessionFacts, facts_of
 from corvus_server.transports.stream import HANDSHAKE_TIMEOUT, WRITE_HIGH
 
 #: Octets of dialogue that are kept; the beginning and the end tell the story.
-MAX_DIALOGUE: Final = 16 * 1024
+MAX_DIALOGUE: Final = 15 * 1024
+#: Characters of a line that are kept.
+_LINE: Final = 500
+#: "DATA Block: 3 minutes [...] while awaiting the completion of each TCP SEND call transmitting a
+#: chunk of data" (RFC 5321 §4.5.3.2.5).
+_BLOCK: Final = 180.0
+#: Seconds for what the engine has no time for: nothing is under way, yet somebody waits.
+_IDLE: Final = 300.0
 
 
-class Timeout(OSError):
+class Timeout(TimeoutError):
     """The other server did not answer in the time that RFC 5321 §4.5.3.2 gives it."""
 
 
@@ -28,17 +37,18 @@ class Timeout(OSError):
 class Link(asyncio.Protocol):
     """One outgoing connection with its engine."""
 
-    def __init__(self, conn: smtp.ClientConnection) -> None:
+    def __init__(self, conn: smtp.ClientConnection, dialogue: Dialogue | None = None) -> None:
         self.conn = conn
         self.facts: SessionFacts | None = None
-        self.dialogue = Dialogue()
+        self.dialogue = dialogue or Dialogue()
+        self.lost = False
+        """The connection is gone; what is written goes nowhere."""
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
         self._early: list[bytes] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._writable = True
-        self._lost = False
 
     @classmethod
     async def open(
@@ -50,6 +60,7 @@ class Link(asyncio.Protocol):
         *,
         source: str | None = None,
         patience: float = 30.0,
+        dialogue: Dialogue | None = None,
     ) -> Link:
         """
         Connect to *address*.
@@ -58,9 +69,10 @@ class Link(asyncio.Protocol):
             OSError: Nobody answers there in time.
         """
         try:
-            _, link = await asyncio.wait_for(
-                network.connect(lambda: cls(conn), address, port, source=source), patience
-            )
+            async with asyncio.timeout(patience):
+                _, link = await network.connect(
+                    lambda: cls(conn, dialogue), address, port, source=source
+                )
         except TimeoutError as error:
             raise Timeout("no answer to the connection") from error
         found: Link = link
@@ -89,7 +101,7 @@ class Link(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._lost = True
+        self.lost = True
         with contextlib.suppress(smtp.ProtocolError):
             self.conn.receive_eof()
         for waiter in (self._waiter, self._drained):
@@ -110,9 +122,15 @@ class Link(asyncio.Protocol):
 
     # What a delivery calls.
 
-    async def next_event(self) -> Any:
+    async def next_event(self, patience: float | None = None) -> Any:
         """
         The next event of the engine; writes, reads and waits as long as the protocol allows.
+
+        The time is that of a whole reply: a server that sends an octet a minute has not answered
+        (checklist row 27).
+
+        Args:
+            patience: Fewer seconds, where the answer changes nothing any more.
 
         Returns:
             An event, `corvus_smtp.ConnectionEnded` among them; or `PAUSED` when it is our turn.
@@ -121,17 +139,21 @@ class Link(asyncio.Protocol):
             Timeout: The other server was silent for too long.
             corvus_smtp.RemoteProtocolError: It speaks no SMTP.
         """
+        since = self._loop.time()
         while True:
             event = self.conn.next_event()
             self._flush()
             if event is not smtp.NEED_DATA:
                 return event
-            timeout = self.conn.timeout
+            allowed = self.conn.timeout or _IDLE
+            if patience is not None:
+                allowed = min(allowed, patience)
             self._waiter = self._loop.create_future()
             try:
-                await asyncio.wait_for(self._waiter, timeout)
+                async with asyncio.timeout_at(since + allowed):
+                    await self._waiter
             except TimeoutError as error:
-                raise Timeout(f"no answer for {timeout:g} seconds") from error
+                raise Timeout(f"no answer for {allowed:g} seconds") from error
             finally:
                 self._waiter = None
 
@@ -139,7 +161,7 @@ class Link(asyncio.Protocol):
         if data := self.conn.data_to_send():
             if record:
                 self.dialogue.said(data)
-            if not self._lost:
+            if not self.lost:
                 self._transport.write(data)
 
     async def send_body(self, octets: bytes, *, last: bool = False) -> None:
@@ -149,16 +171,23 @@ class Link(asyncio.Protocol):
         else:
             self.conn.chunk(octets)
         self._flush(record=False)
-        if last:
-            self.dialogue.note("(the message)")
-        if not self._writable and not self._lost:
+        if not self._writable and not self.lost:
             self._drained = self._loop.create_future()
             try:
-                await asyncio.wait_for(self._drained, 180.0)  # RFC 5321 §4.5.3.2.5
+                async with asyncio.timeout(_BLOCK):
+                    await self._drained
             except TimeoutError as error:
-                raise Timeout("the message was not read for 180 seconds") from error
+                raise Timeout(f"the message was not read for {_BLOCK:g} seconds") from error
             finally:
                 self._drained = None
+
+    def respond(self, data: bytes) -> None:
+        """Answer a challenge; the dialogue shows stars."""
+        self.conn.respond(data)
+        octets = self.conn.data_to_send()
+        self.dialogue.note("C: ***")
+        if not self.lost:
+            self._transport.write(octets)
 
     async def start_tls(self, context: ssl.SSLContext, server_name: str) -> SessionFacts:
         """
@@ -168,6 +197,8 @@ class Link(asyncio.Protocol):
             OSError: The handshake failed (`ssl.SSLError` is one); the connection is of no more use.
         """
         self._flush()
+        if self.lost:
+            raise OSError("the TLS handshake failed: the connection was closed")
         self._early = []
         try:
             transport = await self._loop.start_tls(
@@ -177,11 +208,13 @@ class Link(asyncio.Protocol):
                 server_hostname=server_name,
                 ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
             )
-        except (TimeoutError, ConnectionError) as error:
+        except ssl.SSLError:
+            raise
+        except OSError as error:
             raise OSError(
                 f"the TLS handshake failed: {str(error) or 'the connection was closed'}"
             ) from error
-        if transport is None:
+        if transport is None or self.lost:
             raise OSError("the TLS handshake failed: the connection was closed")
         self._transport = transport
         self._transport.set_write_buffer_limits(high=WRITE_HIGH)
@@ -193,49 +226,73 @@ class Link(asyncio.Protocol):
             self.data_received(data)
         return self.facts
 
-    def secret(self) -> None:
-        """What goes out next is a credential: the dialogue shows stars."""
-        if data := self.conn.data_to_send():
-            verb = data.split(b" ", 2)[:2]
-            self.dialogue.said(b" ".join(verb)[:40].split(b"\r")[0] + b" ***\r\n")
-            if not self._lost:
-                self._transport.write(data)
-
     def close(self) -> None:
         """Close the connection; what is unsent is sent first."""
-        if not self._lost and self._transport is not None:
+        if not self.lost and self._transport is not None:
             self._flush()
             self._transport.close()
 
     def abort(self) -> None:
-        if not self._lost and self._transport is not None:
+        """Close the connection now."""
+        if not self.lost and self._transport is not None:
             self._transport.abort()
 
 
 @final
 class Dialogue:
-    """``C:`` and ``S:`` lines, cut in the middle when they become too many."""
+    r"""
+    ``C:`` and ``S:`` lines, cut in the middle when they become too many.
 
-    def __init__(self) -> None:
+    >>> dialogue = Dialogue(secrets=["hunter2"])
+    >>> dialogue.said(b"AUTH PLAIN AGFsaWNlAGh1bnRlcjI=\r\n")
+    >>> dialogue.heard(b"535 not with hun")
+    >>> dialogue.heard(b"ter2\r\n")
+    >>> print(dialogue)
+    C: AUTH PLAIN ***
+    S: 535 not with ***
+
+    Args:
+        secrets: What is never shown, even if the other side says it.
+    """
+
+    def __init__(self, secrets: list[str] | None = None) -> None:
+        found = [secret for secret in secrets or [] if secret]
+        self._secrets = [*found, *(b64encode(secret.encode()).decode() for secret in found)]
         self._head: list[str] = []
-        self._tail: list[str] = []
+        self._tail: deque[str] = deque()
         self._size = 0
+        self._tail_size = 0
         self._cut = False
+        self._partial: dict[str, bytes] = {}
 
     def said(self, data: bytes) -> None:
+        """Note what we sent."""
         self._lines("C", data)
 
     def heard(self, data: bytes) -> None:
+        """Note what the other side sent."""
         self._lines("S", data)
 
     def note(self, text: str) -> None:
+        """Note what was done."""
         self._add(text)
 
     def _lines(self, who: str, data: bytes) -> None:
-        for line in data.split(b"\r\n"):
-            if line:
-                text = line[:500].decode("utf-8", "replace")
-                self._add(f"{who}: {''.join(c if c.isprintable() else '?' for c in text)}")
+        # A line may arrive in pieces; beyond its limit the rest of it is not kept.
+        *lines, rest = (self._partial.pop(who, b"") + data).split(b"\r\n")
+        for line in lines:
+            self._add(self._shown(who, line))
+        if rest:
+            self._partial[who] = rest[: 4 * _LINE]
+
+    def _shown(self, who: str, line: bytes) -> str:
+        if who == "C" and line[:5].upper() == b"AUTH ":
+            words = line.split(b" ", 2)
+            line = b" ".join(words[:2]) + (b" ***" if words[2:] else b"")
+        text = line[: 4 * _LINE].decode("utf-8", "replace")
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return f"{who}: {''.join(c if c.isprintable() else '?' for c in text[:_LINE])}"
 
     def _add(self, line: str) -> None:
         size = len(line.encode()) + 1
@@ -244,10 +301,12 @@ class Dialogue:
             self._head.append(line)
             return
         self._tail.append(line)
-        while len(self._tail) > 1 and sum(len(each) + 1 for each in self._tail) > MAX_DIALOGUE // 3:
-            self._tail.pop(0)
+        self._tail_size += size
+        while len(self._tail) > 1 and self._tail_size > MAX_DIALOGUE // 3:
+            self._tail_size -= len(self._tail.popleft().encode()) + 1
             self._cut = True
 
     def __str__(self) -> str:
         middle = ["(...)"] if self._cut else []
-        return "\n".join([*self._head, *middle, *self._tail])
+        rest = [self._shown(who, line) for who, line in self._partial.items()]
+        return "\n".join([*self._head, *middle, *self._tail, *rest])

@@ -145,7 +145,7 @@ class Listeners:
         loop = asyncio.get_running_loop()
         for each in listener.sockets:
             server = await loop.create_server(
-                lambda: self._shell(service),
+                lambda: self.shell(service),
                 sock=each,
                 ssl=self._tls if service.implicit_tls else None,
                 ssl_handshake_timeout=30.0 if service.implicit_tls else None,
@@ -155,7 +155,13 @@ class Listeners:
         self.listeners.append(listener)
         return listener
 
-    def _shell(self, service: Service) -> Shell:
+    def shell(self, service: Service) -> Shell:
+        """
+        The protocol of one new connection to *service*, counted and listed as any other.
+
+        Sockets are not needed: whoever has a transport of another kind, as the simulation has,
+        hands it to the shell's `connection_made`.
+        """
         connection = f"{service.name[:4]}-{next(self._numbers):x}"
 
         def make(shell: Shell) -> Session:
