@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -531,3 +532,76 @@ def test_cutting_the_log_in_the_middle_of_a_commit_undoes_only_that_commit(
     asyncio.run(run.run(template, at_seam))
     assert run.before != run.after
     assert asyncio.run(look(copies[0][0], run.clock)) == run.before
+
+
+def test_a_commit_that_the_disk_refuses_is_undone_and_the_log_is_begun_again(
+    tmp_path: Path,
+) -> None:
+    """
+    The real thing, by a limit on the size of files: SQLite cannot write its log at COMMIT.
+
+    What is durable then nobody knows, so the store opens its log anew before it accepts anything else.
+    """
+
+    async def main() -> None:
+        clock = Clock()
+        async with SQLiteStore(tmp_path / "limited", now=clock, background=False) as limited:
+            world = await World(limited, clock, lambda clock: limited).furnish()
+            await world.append([mail(f"m{n}") for n in range(30)])
+            writer = limited._database._writer_db
+            soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            # The next frame fits, the one behind it does not.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (wal_size(tmp_path / "limited") + 6000, hard))
+            try:
+                with pytest.raises(StoreUnavailable):
+                    await world.deliver(mail("refused"))
+                assert len(world.uids(world.box())) == 30
+                # The log begins anew, where there is room.
+                filed = await world.deliver(mail("accepted"))
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            assert limited._database._writer_db is not writer
+            assert filed.uid == 31
+            assert b"accepted" in world.raw(world.box(), 31)
+            assert await limited.check() == []
+        seen = await look(tmp_path / "limited", clock)
+        assert len(seen["alice@corvus.local/INBOX"][2]) == 31
+
+    asyncio.run(main())
+
+
+def test_one_body_of_a_batch_that_cannot_be_synced_fails_alone(tmp_path: Path) -> None:
+    """With the pool of threads, as it runs in a server."""
+
+    class OneBad(FaultyFiles):
+        parallel = True
+        bad = -1
+
+        def sync(self, fd: int) -> None:
+            super().sync(fd)
+            if os.fstat(fd).st_size == self.bad:
+                raise OSError(errno.EIO, "injected")
+
+    async def main() -> None:
+        clock, files = Clock(), OneBad()
+        async with SQLiteStore(
+            tmp_path / "bad", now=clock, background=False, files=files
+        ) as one_bad:
+            world = await World(one_bad, clock, lambda clock: one_bad).furnish()
+            bad = mail("bad", text="b" * 777)
+            files.bad = len(bad)
+            results = await asyncio.gather(
+                *(world.deliver(mail(f"m{n}")) for n in range(6)),
+                world.deliver(bad),
+                *(world.deliver(mail(f"n{n}")) for n in range(6)),
+                return_exceptions=True,
+            )
+            refused = [r for r in results if isinstance(r, BaseException)]
+            assert len(refused) == 1
+            assert isinstance(refused[0], StoreUnavailable)
+            assert world.uids(world.box()) == list(range(1, 13))
+            files.bad = -1
+            await world.deliver(bad)
+            assert await one_bad.check() == []
+
+    asyncio.run(main())

@@ -632,3 +632,54 @@ def test_syncfs_is_the_same_with_one_call(tmp_path: Path) -> None:
         assert await world.store.check() == []
 
     on_disk(tmp_path, test, sync="syncfs")
+
+
+def test_a_modseq_may_need_sixty_three_bits(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        await world.deliver()
+        await world.store.close()
+        db = raw_db(tmp_path)
+        db.execute("update accounts set modseq = (1 << 62) - 1")
+        db.close()
+        await world.reopen()
+        filed = await world.deliver()
+        assert filed.modseq == 1 << 62
+        state = await world.store.messages.open(world.box().id)
+        assert list(state.modseqs) == [2, 1 << 62]
+        done = await world.store.messages.store_flags(
+            world.box().id, [1], FlagOperation.ADD, ["\\Seen"], unchanged_since=2
+        )
+        assert done.changed == (1,)
+
+    on_disk(tmp_path, test)
+
+
+def test_what_nobody_waits_for_needs_no_loop(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        await world.deliver()
+        assert world.store.messages.claim_recent(world.box().id) == 1
+        await world.reopen()
+        assert world.store.messages.claim_recent(world.box().id) == 2
+
+    on_disk(tmp_path, test)
+    store = SQLiteStore(tmp_path, background=False)
+    box = store.mailboxes.get(1, "INBOX")
+    assert box is not None
+    store.messages.claim_recent(box.id)
+    store.close_now()
+
+
+def test_reads_of_what_is_not_there_are_empty(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        messages = world.store.messages
+        assert messages.fetch(999, [1], ("flags",)) == []
+        assert messages.fetch(world.box().id, [], ("flags",)) == []
+        assert messages.summaries(world.box().id, [1]) == []
+        assert messages.bodies(world.box().id, [1]) == []
+        for call in (messages.changes_since, lambda box, _: messages.claim_recent(box)):
+            with pytest.raises(NotFound):
+                call(999, 0)
+        with pytest.raises(NotFound):
+            await messages.open(999)
+
+    on_disk(tmp_path, test)
