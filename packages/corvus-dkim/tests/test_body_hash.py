@@ -12,6 +12,7 @@ def test_all_forms_and_lengths_come_from_one_pass() -> None:
     for length in (None, 0, 3, 5, 100, 3):
         bodies.want("simple", length)
     bodies.want("relaxed")
+    bodies.want("relaxed", 1)
     for chunk in (b"ab", b"c \r", b"\nd\r\n", b"\r\n"):
         bodies.update(chunk)
     bodies.finish()

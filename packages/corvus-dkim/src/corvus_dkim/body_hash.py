@@ -42,7 +42,14 @@ class _Form:
         self.hash = sha256()
         self.length = 0
         self.prefixes: dict[int, _Prefix] = {}
-        self.body: SimpleBody = BODY[form](self._write)
+        self.body: SimpleBody = BODY[form](self.hash.update)
+
+    def want(self, length: int) -> None:
+        """Ask for a prefix too; only then the octets are counted."""
+        if not self.prefixes:
+            self.body.sink = self._write
+        if length not in self.prefixes:
+            self.prefixes[length] = _Prefix(length)
 
     def _write(self, data: bytes) -> None:
         self.hash.update(data)
@@ -69,8 +76,8 @@ class BodyHashes:
         found = self._forms.get(form)
         if found is None:
             found = self._forms[form] = _Form(form)
-        if length is not None and length not in found.prefixes:
-            found.prefixes[length] = _Prefix(length)
+        if length is not None:
+            found.want(length)
 
     def update(self, chunk: bytes) -> None:
         """Take the next octets of the body, cut anywhere."""
@@ -88,5 +95,5 @@ class BodyHashes:
         return (found.hash if length is None else found.prefixes[length].hash).digest()
 
     def length(self, form: str) -> int:
-        """The octets of the canonical body."""
+        """The octets of the canonical body, if the hash of a prefix was asked for."""
         return self._forms[form].length

@@ -8,7 +8,7 @@ only where a search has found that there is something to replace.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 #: What takes the canonical octets, such as the ``update`` of a hash.
@@ -41,20 +41,47 @@ def relaxed_value(value: bytes) -> bytes:
     """Unfold, reduce whitespace to one space, remove it at both ends."""
     if b"\r\n" in value:
         value = value.replace(b"\r\n", b"")
-    if b"\t" in value:
-        value = value.translate(_TAB_TO_SPACE)
-    while b"  " in value:
-        value = value.replace(b"  ", b" ")
-    return value.strip(b" ")
+    return _one_space(value).strip(b" ")
+
+
+def relaxed_headers(fields: Iterable[bytes]) -> bytes:
+    """
+    Several fields in "relaxed" form, one after the other.
+
+    Args:
+        fields: As they stand, without the CRLF at their ends; none begins with whitespace.
+
+    >>> relaxed_headers([b"A: X", b"B : Y\\t\\r\\n\\tZ  "])
+    b'a:X\\r\\nb:Y Z\\r\\n'
+    """
+    # A CRLF before a blank is a fold, one before a name the end of a field, so that all of them
+    # can be unfolded and reduced together.
+    text = _one_space(b"\r\n".join(fields))
+    if b"\r\n " in text:
+        text = _one_space(text.replace(b"\r\n ", b" "))
+    lines = []
+    for line in text.split(b"\r\n") if text else ():
+        name, _, value = line.partition(b":")
+        lines.append(name.rstrip(b" ").lower() + b":" + value.strip(b" ") + b"\r\n")
+    return b"".join(lines)
+
+
+def _one_space(text: bytes) -> bytes:
+    """Every run of spaces and tabs as one space."""
+    if b"\t" in text:
+        text = text.translate(_TAB_TO_SPACE)
+    while b"  " in text:
+        text = text.replace(b"  ", b" ")
+    return text
 
 
 class SimpleBody:
     """The "simple" body (RFC 6376 §3.4.3): only the empty lines at its end are dropped."""
 
-    __slots__ = ("_carry", "_empty_lines", "_sink")
+    __slots__ = ("_carry", "_empty_lines", "sink")
 
     def __init__(self, sink: Sink) -> None:
-        self._sink = sink
+        self.sink = sink
         self._carry = b""
         self._empty_lines = 0
 
@@ -73,7 +100,7 @@ class SimpleBody:
         if self._carry:
             self._content(self._carry)
         # "If there is no body or no trailing CRLF on the message body, a CRLF is added."
-        self._sink(b"\r\n")
+        self.sink(b"\r\n")
 
     def _write(self, data: bytes) -> None:
         """Pass *data* on, except the line ends at its end: they may turn out to be empty lines."""
@@ -85,9 +112,9 @@ class SimpleBody:
     def _content(self, data: bytes) -> None:
         while self._empty_lines:
             lines = min(self._empty_lines, BLOCK // 2)
-            self._sink(_EMPTY_LINES[: 2 * lines])
+            self.sink(_EMPTY_LINES[: 2 * lines])
             self._empty_lines -= lines
-        self._sink(data)
+        self.sink(data)
 
 
 class RelaxedBody(SimpleBody):
@@ -109,12 +136,9 @@ class RelaxedBody(SimpleBody):
 
     def _block(self, chunk: bytes) -> None:
         data = self._carry + chunk if self._carry else chunk
-        if b"\t" in data:
-            data = data.translate(_TAB_TO_SPACE)
         # "Reduce all sequences of WSP within a line to a single SP character" comes first, so that
         # at most one space is left to "ignore at the end of lines".
-        while b"  " in data:
-            data = data.replace(b"  ", b" ")
+        data = _one_space(data)
         if b" \r\n" in data:
             data = data.replace(b" \r\n", b"\r\n")
         # What the next octets may still change: one space, one CR, or both.
@@ -133,7 +157,7 @@ class RelaxedBody(SimpleBody):
             self._content(self._carry)
         # "If the body is non-empty but does not end with a CRLF, a CRLF is added."
         if self._written:
-            self._sink(b"\r\n")
+            self.sink(b"\r\n")
 
     def _content(self, data: bytes) -> None:
         self._written = True

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, final
 
-from corvus_dkim.canonical import relaxed_header
+from corvus_dkim.canonical import relaxed_headers
 
 _FIELD_END: Final = re.compile(rb"\r\n(?![ \t])")
 _LENIENT_FIELD_END: Final = re.compile(rb"\r?\n(?![ \t])")
@@ -48,7 +48,7 @@ def find_body(data: bytes | bytearray, start: int = 0) -> tuple[int, int] | None
 class Header:
     """The fields of one message, in order, with an index by name."""
 
-    __slots__ = ("_relaxed", "bare", "fields", "index")
+    __slots__ = ("bare", "fields", "index")
 
     def __init__(self, octets: bytes) -> None:
         """Take the header without the empty line behind it."""
@@ -71,7 +71,6 @@ class Header:
                     index[key].append(position)
                 else:
                     index[key] = [position]
-        self._relaxed: dict[int, bytes] = {}
 
     def count(self, name: bytes) -> int:
         """How many fields of *name* (lower case) there are."""
@@ -111,15 +110,7 @@ class Header:
 
     def canonical(self, positions: Iterable[int], form: str) -> bytes:
         """The fields at *positions* one after the other, in ``"simple"`` or ``"relaxed"`` form."""
-        fields = self.fields
+        fields = [self.fields[position] for position in positions]
         if form == "simple":
-            return b"".join([fields[position] + b"\r\n" for position in positions])
-        held = self._relaxed  # several signatures cover the same fields
-        canonical = []
-        for position in positions:
-            field = held.get(position)
-            if field is None:
-                name, _, value = fields[position].partition(b":")
-                field = held[position] = relaxed_header(name, value)
-            canonical.append(field)
-        return b"".join(canonical)
+            return b"".join([field + b"\r\n" for field in fields])
+        return relaxed_headers(fields)

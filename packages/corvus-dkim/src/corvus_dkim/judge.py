@@ -120,8 +120,9 @@ def _with_record(
     if refused is not None:
         status, reason = Status.PERMERROR, refused
     else:
-        size = bodies.length(signature.body_form)
+        size = 0
         if signature.length is not None:
+            size = bodies.length(signature.body_form)
             unsigned = max(0, size - signature.length)
         reason = _failure(signature, record, digest, bodies, size)
         if reason:

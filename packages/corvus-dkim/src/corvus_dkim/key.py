@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from binascii import Error, a2b_base64, b2a_base64
 from hashlib import sha256
-from typing import Final, Literal, TypeAlias, final
+from typing import Final, Literal, TypeAlias, cast, final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -111,10 +111,10 @@ class PrivateKey:
 
     def sign(self, digest: bytes) -> bytes:
         """Sign a SHA-256 of 32 octets."""
-        if isinstance(self._key, rsa.RSAPrivateKey):
-            return self._key.sign(digest, PKCS1, SHA256_DIGEST)
+        if self.kind == "rsa":
+            return cast("rsa.RSAPrivateKey", self._key).sign(digest, PKCS1, SHA256_DIGEST)
         # "It signs the hash with the PureEdDSA variant Ed25519" (RFC 8463 §3).
-        return self._key.sign(digest)
+        return cast("ed25519.Ed25519PrivateKey", self._key).sign(digest)
 
     def public_key(self) -> PublicKey:
         """The public half, as a key of `cryptography`."""

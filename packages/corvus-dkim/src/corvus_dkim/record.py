@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, TypeAlias, final
+from typing import Final, TypeAlias, cast, final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
@@ -80,12 +80,15 @@ class KeyRecord:
         Raises:
             cryptography.exceptions.InvalidSignature: It does not match.
         """
-        if isinstance(self.public_key, rsa.RSAPublicKey):
-            self.public_key.verify(signature, digest, PKCS1, SHA256_DIGEST)
-        elif isinstance(self.public_key, ed25519.Ed25519PublicKey):
-            self.public_key.verify(signature, digest)
-        else:
+        # What parse() has seen to; an isinstance() costs as much as a small hash here.
+        if self.public_key is None:
             raise InvalidSignature("no key")
+        if self.kind == "rsa":
+            cast("rsa.RSAPublicKey", self.public_key).verify(
+                signature, digest, PKCS1, SHA256_DIGEST
+            )
+        else:
+            cast("ed25519.Ed25519PublicKey", self.public_key).verify(signature, digest)
 
     @classmethod
     def parse(cls, text: bytes) -> KeyRecord:

@@ -258,6 +258,11 @@ class SigningStream:
             self._bodies.update(data)
             return
         buffer = self._buffer
+        if not buffer and (whole := find_body(data)) is not None:
+            # The whole message in one piece is the usual case: no copy is made of it.
+            self._header = Header(data[: whole[0]])
+            self._bodies.update(data[whole[1] :])
+            return
         buffer += data
         ends = find_body(buffer, self._searched)
         self._searched = len(buffer)

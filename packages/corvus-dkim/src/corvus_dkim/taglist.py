@@ -31,9 +31,6 @@ _WSP: Final = b" \t\r\n"
 #: Whitespace to delete from values in which it "is ignored".
 _DELETE: Final = b" \t\r\n"
 
-#: A decimal number of at most 12 digits (``t=``, ``x=``), or 76 (``l=``).
-_DIGITS: Final = re.compile(rb"[0-9]+")
-
 #   sub-domain = Let-dig [Ldh-str]
 # and an underscore, which selectors in the field carry and DNS allows.
 _LABEL: Final = rb"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
@@ -72,13 +69,12 @@ def parse(text: bytes) -> TagList:
         raise TagListError("a character that no tag list may hold")
     tags = TagList()
     tags.signature_span = (0, 0)
-    at = 0
     pieces = text.split(b";")
     if not pieces[-1].strip(_WSP):
         pieces.pop()  # tag-list = tag-spec *( ";" tag-spec ) [ ";" ]
         if not pieces:
             raise TagListError("an empty tag list")
-    for piece in pieces:
+    for number, piece in enumerate(pieces):
         name, equals, value = piece.partition(b"=")
         key = name.strip(_WSP)
         if not equals:
@@ -89,8 +85,8 @@ def parse(text: bytes) -> TagList:
             raise TagListError(f"the tag {key[:20].decode('ascii')} occurs twice")
         tags[key] = value.strip(_WSP)
         if key == b"b":
-            tags.signature_span = (at + len(name) + 1, at + len(piece))
-        at += len(piece) + 1
+            end = sum([len(p) for p in pieces[: number + 1]]) + number
+            tags.signature_span = (end - len(value), end)
     return tags
 
 
@@ -128,7 +124,7 @@ def number_value(value: bytes, digits: int) -> int:
     Raises:
         TagListError: It is none, or longer.
     """
-    if len(value) > digits or not _DIGITS.fullmatch(value):
+    if len(value) > digits or not value.isdigit():  # bytes.isdigit() knows ASCII digits only
         raise TagListError(f"not a number of at most {digits} digits")
     return int(value)
 

@@ -224,12 +224,15 @@ def verify(
     Returns:
         One result for each DKIM-Signature field, from top to bottom; none if there is none.
     """
-    return run(evaluate(message, now=time.time() if now is None else now, policy=policy), resolver)
+    verifier = Verifier(policy=policy)
+    verifier.update(message)
+    return verifier.verify(resolver=resolver, now=now)
 
 
 async def averify(
     message: bytes, *, resolver: Any, now: float | None = None, policy: Policy = _DEFAULT
 ) -> list[SignatureResult]:
     """As `verify`, with a resolver whose methods may be coroutines."""
-    moment = time.time() if now is None else now
-    return await arun(evaluate(message, now=moment, policy=policy), resolver)
+    verifier = Verifier(policy=policy)
+    verifier.update(message)
+    return await verifier.averify(resolver=resolver, now=now)
