@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
 from corvus_server.web import live, signin
+from corvus_server.web.account import pages as account
 from corvus_server.web.assets import Assets
 from corvus_server.web.mail import routes as mail
 from corvus_server.web.mail.outbox import Outbox
@@ -36,6 +37,7 @@ def build_app(services: Services) -> Starlette:
         Route("/static/{version}/{name}", assets.serve),
         *signin.ROUTES,
         *live.ROUTES,
+        *account.ROUTES,
         *mail.ROUTES,
     ]
     app = Starlette(

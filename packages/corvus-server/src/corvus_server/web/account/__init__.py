@@ -1,0 +1,1 @@
+"""The account page: passwords, sessions, how mail programs get in."""
