@@ -536,6 +536,39 @@ def test_r14_another_key_file_opens_nothing_and_says_so(tmp_path: Path) -> None:
     on_disk(tmp_path, test)
 
 
+def test_a_callback_that_fails_keeps_nobody_waiting(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        told: list[dict[str, object]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
+
+        def fail(account_id: int, modseq: int) -> None:
+            raise RuntimeError("broken")
+
+        heard: list[int] = []
+        world.store.subscribe(world.alice.id, fail)
+        world.store.subscribe(world.bob.id, lambda account, modseq: heard.append(account))
+        await world.accept(
+            mail(), Delivery(account_id=world.alice.id), Delivery(account_id=world.bob.id)
+        )
+        assert heard == [world.bob.id]
+        assert [str(context["exception"]) for context in told] == ["broken"]
+
+    on_disk(tmp_path, test)
+
+
+def test_without_threads_the_writer_keeps_the_log_short(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        for n in range(300):
+            await world.store.settings.set(f"k{n}", n)
+        wal = (tmp_path / "corvus.db-wal").stat().st_size
+        for n in range(600):
+            await world.store.settings.set(f"k{n % 300}", -n)
+        assert (tmp_path / "corvus.db-wal").stat().st_size <= 2 * wal
+        assert await world.store.check() == []
+
+    on_disk(tmp_path, test)
+
+
 # The index.
 
 

@@ -252,6 +252,35 @@ def test_a_failed_load_fails_all_who_wait_and_the_next_tries_again() -> None:
     asyncio.run(main())
 
 
+def test_who_gives_up_reading_takes_nobody_along() -> None:
+    async def main() -> None:
+        registry = Registry()
+        begun = asyncio.Event()
+
+        async def never() -> MailboxState:
+            begun.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def work() -> MailboxState:
+            return state([1])
+
+        reader = asyncio.ensure_future(registry.open(1, never))
+        await begun.wait()
+        waiter = asyncio.ensure_future(registry.open(1, work))
+        impatient = asyncio.ensure_future(registry.open(1, work))
+        await asyncio.sleep(0)
+        impatient.cancel()
+        await asyncio.sleep(0)
+        reader.cancel()
+        assert len(await waiter) == 1
+        for task in (reader, impatient):
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(main())
+
+
 def test_commits_during_a_load_are_applied_behind_it() -> None:
     async def main() -> None:
         registry = Registry()

@@ -55,7 +55,13 @@ class Registry:
         waiting = self._loading.get(mailbox_id)
         if waiting is not None:
             # Shielded: one session that gives up must not take the others with it.
-            return await asyncio.shield(waiting[0])
+            try:
+                return await asyncio.shield(waiting[0])
+            except asyncio.CancelledError:
+                if not waiting[0].cancelled():
+                    raise
+                # Who read for all of us gave up; we did not.
+                return await self.open(mailbox_id, load)
         future: asyncio.Future[MailboxState] = asyncio.get_running_loop().create_future()
         missed: list[Callable[[MailboxState], None]] = []
         self._loading[mailbox_id] = (future, missed)

@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, final
 
@@ -312,6 +313,9 @@ class Database:
         if self._since_checkpoint >= CHECKPOINT_PAGES // 8:
             self._since_checkpoint = 0
             self._checkpoint_wanted.set()
+            if self._checkpointer is None:  # without threads in the background it is our turn
+                with contextlib.suppress(sqlite3.Error):
+                    db.execute("pragma wal_checkpoint(passive)").fetchall()
         if self._restart_wanted:
             self._restart_wanted = False
             with contextlib.suppress(sqlite3.Error):
@@ -389,7 +393,7 @@ class Database:
         for request in requests:
             if request.error is None and request.transaction is not None:
                 for effect in request.transaction.effects:
-                    effect()
+                    self._guard(effect)
                 notices.update(request.transaction.touched)
                 wake = wake or request.transaction.wake_queue
         for request in requests:
@@ -405,9 +409,18 @@ class Database:
             else:
                 request.future.set_result(request.result)
         for account_id, modseq in notices.items():
-            self.hooks.notify(account_id, modseq)
+            self._guard(partial(self.hooks.notify, account_id, modseq))
         if wake:
-            self.hooks.wake_queue()
+            self._guard(self.hooks.wake_queue)
+
+    def _guard(self, call: Callable[[], None]) -> None:
+        """Nobody who waits for an answer shall go without because somebody else's callback fails."""
+        try:
+            call()
+        except Exception as error:
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "a callback of the store failed", "exception": error}
+            )
 
     # Reading.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, final
@@ -101,17 +102,12 @@ def load_state(db: sqlite3.Connection, mailbox_id: int, keywords: Keywords) -> M
         db.execute("rollback")
     for set_id, names in sets:
         keywords.learn(set_id, tuple(names.split(" ")))
-    words = array("I", bytes.fromhex(text or ""))
-    words.byteswap()
-    # The two halves of a MODSEQ, most significant first, as one number.
-    modseqs = array("Q", [0]) * (len(words) // 6)
-    if modseqs:
-        high = words[2::6]
-        low = array("Q", words[3::6])
-        if any(high):
-            modseqs = array("Q", (h << 32 | m for h, m in zip(high, low, strict=True)))
-        else:
-            modseqs = low
+    octets = bytes.fromhex(text or "")
+    # A row is six numbers of 32 bits, or three of 64, whose second is the MODSEQ.
+    words, pairs = array("I", octets), array("Q", octets)
+    if sys.byteorder == "little":  # printf writes the most significant digit first
+        words.byteswap()
+        pairs.byteswap()
     return MailboxState(
         id=mailbox_id,
         account_id=row[0],
@@ -121,7 +117,7 @@ def load_state(db: sqlite3.Connection, mailbox_id: int, keywords: Keywords) -> M
         keywords=keywords,
         uids=words[0::6],
         flags=words[1::6],
-        modseqs=modseqs,
+        modseqs=pairs[1::3],
         sizes=words[4::6],
         serials=words[5::6],
     )

@@ -169,19 +169,25 @@ class SQLiteStore:
                     self._files.unlink(path)
 
     def _index_loop(self) -> None:
-        """Index bodies behind the deliveries, gently."""
-        seen = -1
+        """Index bodies behind the deliveries: in a quiet moment, or when the tail has waited long."""
+        indexed = seen = -1
+        busy = 0
         with contextlib.closing(self._database.connect_reader()) as db:
             while not self._stop.wait(_INDEX_PAUSE):
                 commits = self._database.counters.commits
-                if commits == seen:
+                if commits == indexed:
                     continue
+                # Mail pours in: what SEARCH scans meanwhile is bounded by the patience.
+                if commits != seen and busy < _INDEX_PATIENCE:
+                    seen, busy = commits, busy + 1
+                    continue
+                busy = 0
                 # OSError, SQLite's errors: a disk in trouble; the next round tries again.
                 with contextlib.suppress(Exception):
                     while self._search.index_step(db, 32):
                         if self._stop.wait(0.01):
                             return
-                    seen = commits
+                    indexed = commits
 
     # The whole.
 
