@@ -207,7 +207,7 @@ class Wire:
 
     def finish(self, tag: str) -> list[bytes]:
         """Untagged responses, then what stands behind the tag."""
-        found = []
+        found: list[bytes] = []
         while True:
             response = self.response()
             assert response, f"the connection ended instead of {tag}: {found}"

@@ -26,7 +26,7 @@ def test_imaplib_does_a_day_of_mail(server: Running) -> None:
         assert bodies == [first, second]
         assert client.search(None, "SUBJECT", "dinner") == ("OK", [b"2"])
         assert client.search("UTF-8", "BODY", '"MLAUTS"') == ("OK", [b"2"])
-        assert client.store("2", "+FLAGS", "(\\Flagged)")[1]
+        assert client.store("2", "+FLAGS", "(\\Flagged)")[1] == [b"2 (FLAGS (\\Flagged \\Recent))"]
         assert client.copy("1:2", "Archive")[0] == "OK"
         assert client.store("1", "+FLAGS.SILENT", "(\\Deleted)")[0] == "OK"
         assert client.expunge() == ("OK", [b"1"])

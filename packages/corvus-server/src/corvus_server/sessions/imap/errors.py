@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import final
 
+from corvus_imap import Code, UnknownEncoding
 from corvus_server.storage.errors import (
     AlreadyExists,
     InvalidName,
     NoSuchMailbox,
     NotFound,
     OverQuota,
-    StoreError,
 )
 
 
@@ -18,15 +18,23 @@ from corvus_server.storage.errors import (
 class Refusal(Exception):
     """The command is answered with NO, or with BAD where it makes no sense."""
 
-    def __init__(self, code: Any = None, text: str = "", *, bad: bool = False) -> None:
+    def __init__(
+        self, code: Code | str | None = None, text: str = "", *, bad: bool = False
+    ) -> None:
         super().__init__(text)
         self.code = code
         self.text = text
         self.bad = bad
 
 
-def refusal_of(error: StoreError) -> Refusal:
-    """What a client is told of an error of the store; never what went wrong inside."""
+def refusal_of(error: Exception) -> Refusal:
+    """What a client is told of an error; never what went wrong inside."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, UnknownEncoding):
+        # "If the server does not know how to decode the section's Content-Transfer-Encoding, it MUST
+        # fail the request" (RFC 9051 §7.5.2).
+        return Refusal("UNKNOWN-CTE", str(error))
     if isinstance(error, OverQuota):
         return Refusal("OVERQUOTA", "there is no room for it")
     if isinstance(error, NoSuchMailbox):

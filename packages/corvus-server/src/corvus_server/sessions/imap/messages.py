@@ -1,19 +1,24 @@
-"""STORE, COPY, MOVE, EXPUNGE and APPEND."""
+"""STORE, COPY, MOVE and EXPUNGE."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from corvus_imap import responses
 from corvus_imap.commands import StoreAction
 from corvus_imap.types import codes
+from corvus_imap.types.fetch import FetchAttribute, FetchItem
 from corvus_imap.types.sequence import SequenceSet
-from corvus_server.sessions.imap.errors import Refusal, refusal_of
-from corvus_server.storage.errors import NoSuchMailbox, StoreError
-from corvus_server.storage.values import FlagOperation, Mailbox, NewMessage
+from corvus_server.sessions.imap.answer import Answer
+from corvus_server.sessions.imap.errors import Refusal
+from corvus_server.sessions.imap.plan import plan_of
+from corvus_server.sessions.imap.selected import Selected
+from corvus_server.storage.errors import NoSuchMailbox
+from corvus_server.storage.flags import DELETED
+from corvus_server.storage.values import FlagOperation, Mailbox
 
 if TYPE_CHECKING:
-    import corvus_imap as imap
     from corvus_server.sessions.imap.session import IMAPSession
 
 _OPERATIONS: Final = {
@@ -21,187 +26,126 @@ _OPERATIONS: Final = {
     StoreAction.ADD: FlagOperation.ADD,
     StoreAction.REMOVE: FlagOperation.REMOVE,
 }
-#: Lines of untagged answers between two looks at whether the client keeps up.
-SLICE: Final = 500
+A = FetchAttribute
 
 
-async def store(session: IMAPSession, command: Any) -> None:
+def _writable(session: IMAPSession) -> Selected:
     box = session.box
     if box.read_only:
         raise Refusal("READ-ONLY", "the mailbox was examined, not selected")
-    uids = session.chosen(command.messages, uid=command.uid)
+    return box
+
+
+async def store(session: IMAPSession, command: Any) -> None:
+    """STORE and UID STORE, conditional or not (RFC 9051 §6.4.6, RFC 7162 §3.1.3)."""
+    box, conn = _writable(session), session.conn
+    if command.uid:
+        session.tell(expunges=False)
+    seqs = box.resolve(command.messages, uid=command.uid)
+    uids = box.uids(seqs)
     done = await session.store.messages.store_flags(
-        box.mailbox.id,
+        box.mailbox_id,
         uids,
         _OPERATIONS[command.action],
         [str(flag) for flag in command.flags],
         unchanged_since=command.unchanged_since,
     )
-    conn, state, view = session.conn, box.state, box.view
-    box.own.add(done.modseq)
-    told = conn.condstore or command.unchanged_since is not None
-    failed = set(done.failed)
-    # ".SILENT" spares the flags, not the mod-sequence (RFC 7162 §3.1.3).
-    shown = done.changed if command.silent else uids
-    if not command.silent or told:
-        lines: list[bytes] = []
-        for uid in shown:
-            row, seq = state.index(uid), view.seq(uid)
-            if row is None or seq is None or uid in failed:
-                continue
-            items = []
-            if command.uid or told:
-                items.append(b"UID %d" % uid)
-            if not command.silent:
-                items.append(b"FLAGS (%b)" % session.flags_of(uid, state.flags[row], state))
-            if told:
-                items.append(b"MODSEQ (%d)" % state.modseqs[row])
-            lines.append(b"* %d FETCH (%b)\r\n" % (seq, b" ".join(items)))
-            if len(lines) >= SLICE:
-                conn.send_raw(b"".join(lines))
-                lines.clear()
-                await session.drain()
-        if lines:
-            conn.send_raw(b"".join(lines))
-    session.tell(expunges=command.uid)
-    if not failed:
-        conn.ok()
-        return
-    numbers = sorted(failed) if command.uid else [view.seq(u) or 0 for u in sorted(failed)]
-    conn.ok(codes.modified(SequenceSet.of(n for n in numbers if n)), "some had changed")
+    if done.changed:
+        box.own.add(done.modseq)
+    conditional = conn.condstore or command.unchanged_since is not None
+    items: list[FetchItem] = [A.UID] if command.uid or conn.qresync else []
+    if not command.silent:
+        items.append(A.FLAGS)
+    if conditional:
+        items.append(A.MODSEQ)
+    shown: Sequence[int] = seqs
+    if command.silent:
+        # ".SILENT" spares the flags, not the mod-sequence (RFC 7162 §3.1.3).
+        shown = _numbers(box, done.changed) if conditional else ()
+    elif done.failed:
+        failed = set(done.failed)
+        shown = [seq for seq, uid in zip(seqs, uids, strict=True) if uid not in failed]
+
+    def finish(lost: int) -> None:
+        session.tell(expunges=command.uid)
+        if conn.closing:
+            return
+        if done.failed:
+            named = done.failed if command.uid else _numbers(box, done.failed)
+            conn.ok(codes.modified(SequenceSet.of(named)), "some had changed meanwhile")
+        elif lost and not command.uid:
+            conn.no("EXPUNGEISSUED", "some of the messages are no more")
+        else:
+            conn.ok()
+
+    answer = Answer(session, plan_of(tuple(items)) if items else None, shown, finish)
+    if not answer.step():
+        await answer.rest()
+
+
+def _numbers(box: Selected, uids: Sequence[int]) -> list[int]:
+    return [seq for seq in map(box.view.seq, uids) if seq is not None]
 
 
 async def copy(session: IMAPSession, command: Any) -> None:
-    await _transfer(session, command, moving=False)
+    """COPY and UID COPY: by reference, no body is touched (RFC 9051 §6.4.7)."""
+    await _transfer(session, session.box, command, moving=False)
 
 
 async def move(session: IMAPSession, command: Any) -> None:
-    if session.box.read_only:
-        raise Refusal("READ-ONLY", "the mailbox was examined, not selected")
-    await _transfer(session, command, moving=True)
+    """MOVE and UID MOVE (RFC 6851)."""
+    await _transfer(session, _writable(session), command, moving=True)
 
 
-async def _transfer(session: IMAPSession, command: Any, *, moving: bool) -> None:
-    box, conn = session.box, session.conn
-    uids = session.chosen(command.messages, uid=command.uid)
-    target = session.store.mailboxes.get(session.owner.id, command.mailbox)
-    if target is None:
-        raise Refusal("TRYCREATE", "there is no such mailbox")
+async def _transfer(session: IMAPSession, box: Selected, command: Any, *, moving: bool) -> None:
+    conn = session.conn
+    if command.uid:
+        session.tell(expunges=False)
+    uids = box.uids(box.resolve(command.messages, uid=command.uid))
+    target = _target(session, command.mailbox)
     if not uids:
-        session.tell()
-        conn.ok()
+        session.finish()
         return
     verb = session.store.messages.move if moving else session.store.messages.copy
     try:
-        done = await verb(box.mailbox.id, uids, target.id)
+        done = await verb(box.mailbox_id, uids, target.id)
     except NoSuchMailbox:
-        raise Refusal("TRYCREATE", "there is no such mailbox") from None
+        _target(session, command.mailbox)
+        raise
     code = None
     if done.sources:
         code = codes.copy_uid(done.uid_validity, done.sources, done.targets)
-    if moving:
-        # "Servers ... SHOULD send the COPYUID ... in an untagged OK before sending EXPUNGE"
-        # (RFC 6851 §4.3).
-        if code is not None:
+        if moving:
+            # "Servers supporting UIDPLUS SHOULD send COPYUID in response to a UID MOVE command ...
+            # in an untagged OK before sending EXPUNGE" (RFC 6851 §4.3).
             conn.send(responses.Condition(responses.Kind.OK, "moved", code))
-        session.tell()
-        conn.ok()
-    else:
-        session.tell()
-        conn.ok(code)
+            code = None
+    session.finish(code)
+
+
+def _target(session: IMAPSession, name: str) -> Mailbox:
+    mailbox = session.store.mailboxes.get(session.owner.id, name)
+    if mailbox is None:
+        raise Refusal("TRYCREATE", "there is no such mailbox")
+    return mailbox
 
 
 async def expunge(session: IMAPSession, command: Any) -> None:
-    box = session.box
-    if box.read_only:
-        raise Refusal("READ-ONLY", "the mailbox was examined, not selected")
-    uids = None if command.uids is None else session.chosen(command.uids, uid=True)
-    done = await session.store.messages.expunge(box.mailbox.id, uids)
-    session.tell()
-    code = codes.high_modseq(done.modseq) if session.conn.condstore and done.uids else None
-    session.conn.ok(code)
+    r"""EXPUNGE, and UID EXPUNGE of what is ``\Deleted`` among some (RFC 4315 §2.1)."""
+    box = _writable(session)
+    uids = None
+    if command.uids is not None:
+        uids = box.uids(box.resolve(command.uids, uid=True))
+    code = None
+    if has_deleted(box):
+        done = await session.store.messages.expunge(box.mailbox_id, uids)
+        if done.uids and session.conn.condstore:
+            # "If at least one message got expunged and QRESYNC was enabled, the server MUST send
+            # the updated per-mailbox modification sequence" (RFC 7162 §3.2.7).
+            code = codes.high_modseq(done.modseq)
+    session.finish(code)
 
 
-# APPEND: each message is offered, taken into a body, and all become visible at once.
-
-
-def append_offered(session: IMAPSession, event: imap.AppendOffered) -> None:
-    if event.index == 0:
-        forget_append(session)
-        target = session.store.mailboxes.get(session.owner.id, event.mailbox)
-        if target is None:
-            session.conn.no("TRYCREATE", "there is no such mailbox")
-            return
-        session.target = target
-    if session.store.directory.over_quota(session.owner.id, event.size):
-        forget_append(session)
-        session.conn.no("OVERQUOTA", "there is no room for it")
-        return
-    try:
-        session.bodies.append(session.store.new_body())
-    except StoreError as error:
-        forget_append(session)
-        refusal = refusal_of(error)
-        session.conn.no(refusal.code, refusal.text)
-        return
-    session.offers.append(event)
-    session.conn.accept()
-
-
-def append_chunk(session: IMAPSession, event: imap.LiteralChunk) -> None:
-    if not session.bodies or session.bodies[-1] is None:
-        return
-    try:
-        session.bodies[-1].write(event.data)
-    except StoreError:
-        session.bodies[-1] = None  # a full disk: said when the command is complete
-
-
-async def append_received(session: IMAPSession, event: imap.AppendReceived) -> None:
-    target: Mailbox | None = session.target
-    bodies, offers = session.bodies, session.offers
-    session.bodies, session.offers, session.target = [], [], None
-    try:
-        if target is None or any(body is None for body in bodies):
-            raise Refusal("UNAVAILABLE", "the store is not available just now; please try again")
-        done = await session.store.messages.append(
-            target.id,
-            [
-                NewMessage(
-                    body=body,
-                    flags=frozenset(str(flag) for flag in offer.flags),
-                    internal_date=None if offer.date is None else offer.date.timestamp(),
-                    zone=_zone(offer.date),
-                )
-                for body, offer in zip(bodies, offers, strict=True)
-            ],
-        )
-    except (Refusal, StoreError) as error:
-        refusal = error if isinstance(error, Refusal) else refusal_of(error)
-        if isinstance(error, NoSuchMailbox):
-            refusal = Refusal("TRYCREATE", "there is no such mailbox")
-        session.conn.no(refusal.code, refusal.text)
-        return
-    finally:
-        for body in bodies:
-            if body is not None:
-                body.discard()
-    session.tell()
-    session.conn.ok(codes.append_uid(done.uid_validity, done.uids))
-
-
-def append_aborted(session: IMAPSession, event: Any) -> None:
-    forget_append(session)
-
-
-def forget_append(session: IMAPSession) -> None:
-    """Nothing of an APPEND that was not finished is kept."""
-    bodies, session.bodies, session.offers, session.target = session.bodies, [], [], None
-    for body in bodies:
-        if body is not None:
-            body.discard()
-
-
-def _zone(date: Any) -> int:
-    offset = None if date is None else date.utcoffset()
-    return 0 if offset is None else int(offset.total_seconds() // 60)
+def has_deleted(box: Selected) -> bool:
+    r"""Whether any message is ``\Deleted``: if none is, nothing need be written."""
+    return any(value & DELETED for value in set(box.state.flags))

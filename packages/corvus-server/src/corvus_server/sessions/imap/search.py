@@ -1,162 +1,291 @@
-"""SEARCH, SORT and THREAD: set arithmetic over stored facts and the index.
+"""SEARCH: masks over the mailbox in memory, and sets of UIDs from the store's index.
 
-A key becomes the set of UIDs that it matches.  Flags, sizes and numbers come from the mailbox in
-memory, dates and texts from the store, which answers from its index; no body is opened here.
+A key becomes a mask: one octet for each message number, 0 or 1, all of them together one large
+integer, so that AND, OR and NOT cost nothing.  Flags, sizes and numbers come from memory, dates and
+texts from the store; no body is opened here.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from array import array
+from collections.abc import Callable, Collection, Sequence
+from itertools import compress
+from typing import TYPE_CHECKING, Any, Final, final
 
+from corvus_imap import commands as c
 from corvus_imap import responses
-from corvus_imap import thread as threads
-from corvus_imap.extensions.sort import ThreadAlgorithm
-from corvus_imap.sort import SortFacts
-from corvus_imap.sort import sort as sort_messages
-from corvus_imap.thread import ThreadFacts
+from corvus_imap.extensions.sort import Sort, Thread
+from corvus_imap.match import uses_numbers
+from corvus_imap.render import numbers
 from corvus_imap.types import search as k
 from corvus_imap.types.search import SearchReturn
 from corvus_imap.types.sequence import SequenceSet
-from corvus_message import addresses, split_subject
+from corvus_imap.view import may_tell_expunges
 from corvus_server.sessions.imap.errors import Refusal
-from corvus_server.storage.facts import cut_fields, field_codes
 from corvus_server.storage.flags import SYSTEM_FLAGS
 
 if TYPE_CHECKING:
     from corvus_server.sessions.imap.session import IMAPSession
 
 _BITS: Final = {name.lower(): bit for name, bit in SYSTEM_FLAGS.items()}
-_FIELDS: Final = {
-    k.TextField.BCC: "bcc",
-    k.TextField.BODY: "body",
-    k.TextField.CC: "cc",
-    k.TextField.FROM: "from",
-    k.TextField.SUBJECT: "subject",
-    k.TextField.TEXT: "text",
-    k.TextField.TO: "to",
+_FIELDS: Final = {field: field.value.lower() for field in k.TextField}
+_WHICH: Final = {
+    k.DateField.INTERNAL: "internal",
+    k.DateField.SENT: "sent",
+    k.DateField.SAVED: "saved",
 }
+#: The ordinal of 1 January 1970.
 _EPOCH: Final = 719_163
-"""The ordinal of 1 January 1970."""
+#: Rows that are read from the store at a time.
+_ROWS: Final = 500
 
 
-async def _matching(session: IMAPSession, key: Any) -> list[int]:
-    """The UIDs that match *key* and that the client knows of, ascending."""
-    known = set(session.box.view.uids())
-    found = await _Evaluation(session, known).of(key)
-    return sorted(found & known)
+@final
+class Found:
+    """What a search found."""
+
+    __slots__ = ("seqs", "uids")
+
+    def __init__(self, seqs: Sequence[int], uids: Sequence[int]) -> None:
+        self.seqs = seqs
+        self.uids = uids
 
 
-class _Evaluation:
+async def find(session: IMAPSession, key: k.SearchKey) -> Found:
+    """
+    The messages that match *key*, as they are numbered now.
+
+    Raises:
+        Refusal: A message number beyond the last.
+    """
+    search = _Search(session)
+    mask = search.octets(await search.of(key))
+    seqs = range(1, len(search.uids) + 1)
+    if b"\0" not in mask:
+        return Found(seqs, search.uids)
+    return Found(list(compress(seqs, mask)), list(compress(search.uids, mask)))
+
+
+@final
+class _Search:
     """One search over the selected mailbox."""
 
-    def __init__(self, session: IMAPSession, known: set[int]) -> None:
-        self._session = session
-        self._known = known
-        self._state = session.box.state
+    def __init__(self, session: IMAPSession) -> None:
+        box = session.box
+        self._box = box
         self._store = session.store.messages
-        self._mailbox = session.box.mailbox.id
-        self.modseq = False
+        self._state = state = box.state
+        self.uids = box.view.uids()
+        self._count = len(self.uids)
+        self._all = int.from_bytes(b"\1" * self._count, "little")
+        # Rows of the mailbox for each number; None where a message is gone and that was not told.
+        self._rows: list[int | None] | None = None
+        self._there = self._all
+        if not box.view.current:
+            self._rows = [state.index(uid) for uid in self.uids]
+            self._there = self._mask(row is not None for row in self._rows)
+        # Columns as they are now: what changes while the index is asked changes nothing here.
+        self._columns: dict[str, Sequence[int]] = {}
 
-    async def of(self, key: Any) -> set[int]:
-        state = self._state
+    def octets(self, mask: int) -> bytes:
+        """A mask as octets, without those that are gone."""
+        return (mask & self._there).to_bytes(self._count, "little")
+
+    # Masks.
+
+    def _mask(self, values: Any) -> int:
+        return int.from_bytes(bytes(values), "little")
+
+    def _of_uids(self, found: Collection[int]) -> int:
+        if 8 * len(found) > self._count:
+            known = found if isinstance(found, set) else set(found)
+            return self._mask(map(known.__contains__, self.uids))
+        seq = self._box.view.seq
+        return self._of_numbers([number for uid in found if (number := seq(uid)) is not None])
+
+    def _of_numbers(self, found: Sequence[int]) -> int:
+        mask = bytearray(self._count)
+        if isinstance(found, range):
+            mask[found.start - 1 : found.stop - 1] = b"\1" * len(found)
+        else:
+            for number in found:
+                mask[number - 1] = 1
+        return int.from_bytes(mask, "little")
+
+    def _column(self, name: str) -> Sequence[int]:
+        found = self._columns.get(name)
+        if found is None:
+            values: array[int] = getattr(self._state, name)
+            if self._rows is None:
+                found = values[: self._count]
+            else:
+                found = [0 if row is None else values[row] for row in self._rows]
+            self._columns[name] = found
+        return found
+
+    def _where(self, name: str, test: Callable[[int], bool]) -> int:
+        return self._mask(map(test, self._column(name)))
+
+    # Keys.
+
+    async def of(self, key: k.SearchKey) -> int:
+        """The mask of *key*; the parser has bounded how deep it is."""
         match key:
             case k.All() | k.SaveDateSupported():
-                return self._known
+                return self._all
             case k.And():
                 # Cheap keys first: what they exclude need not be asked of the index.
-                found = self._known
+                found = self._all
                 for each in sorted(key.keys, key=_cost):
-                    found = found & await self.of(each)
+                    found &= await self.of(each)
                     if not found:
                         break
                 return found
             case k.Or():
                 return await self.of(key.one) | await self.of(key.other)
             case k.Not():
-                return self._known - await self.of(key.key)
+                return self._all ^ await self.of(key.key)
             case k.HasFlag():
-                return self._flagged(key.flag)
+                return self._flagged(key.flag.folded)
             case k.LacksFlag():
-                return self._known - self._flagged(key.flag)
+                return self._all ^ self._flagged(key.flag.folded)
             case k.Larger():
-                return {u for u, s in zip(state.uids, state.sizes, strict=True) if s > key.octets}
+                return self._where("sizes", key.octets.__lt__)
             case k.Smaller():
-                return {u for u, s in zip(state.uids, state.sizes, strict=True) if s < key.octets}
+                return self._where("sizes", key.octets.__gt__)
             case k.ModSeq():
-                return {u for u, m in zip(state.uids, state.modseqs, strict=True) if m >= key.value}
+                return self._where("modseqs", key.value.__le__)
             case k.Sequence():
-                return set(self._session.chosen(key.messages, uid=False))
+                return self._of_numbers(self._box.resolve(key.messages, uid=False))
             case k.Uid():
-                return set(self._session.chosen(key.messages, uid=True))
+                return self._of_numbers(self._box.resolve(key.messages, uid=True))
             case k.TextKey():
-                if not key.text:
-                    return self._known
-                return set(
-                    await self._store.search_text(self._mailbox, _FIELDS[key.field], key.text)
-                )
+                return await self._text(_FIELDS[key.field], key.text)
             case k.HeaderKey():
-                return set(await self._store.search_header(self._mailbox, key.name, key.text))
+                name = key.name.lower()
+                if key.text and name in _ADDRESSED:
+                    return await self._text(name, key.text)
+                return self._of_uids(
+                    await self._store.search_header(self._box.mailbox_id, key.name, key.text)
+                )
             case k.DateKey():
                 return await self._dated(key)
             case k.Older():
-                limit = time.time() - key.seconds
-                return {u for u, t in self._column("internal_time") if t <= limit}
+                # "less recent than or equal to the target time" (RFC 5032 §3).
+                return self._stored("internal_time", (time.time() - key.seconds).__ge__)
             case k.Younger():
-                limit = time.time() - key.seconds
-                return {u for u, t in self._column("internal_time") if t >= limit}
+                return self._stored("internal_time", (time.time() - key.seconds).__le__)
             case k.EmailId():
-                return {u for u, value in self._column("email_id") if value == key.value}
+                return self._stored("email_id", key.value.__eq__)
             case k.ThreadId():
-                return {u for u, value in self._column("thread_id") if value == key.value}
-        raise Refusal("CANNOT", "this cannot be searched for")
+                return self._stored("thread_id", key.value.__eq__)
 
-    def _flagged(self, flag: Any) -> set[int]:
-        state = self._state
-        name = flag.folded
+    def _flagged(self, name: str) -> int:
         if name == "\\recent":
-            recent = self._session.box.recent
-            return {uid for uid in self._known if recent and uid >= recent}
+            return self._mask(map(self._box.is_recent, self.uids))
+        flags = self._column("flags")
+        values = set(flags)
         bit = _BITS.get(name)
         if bit is not None:
-            return {u for u, f in zip(state.uids, state.flags, strict=True) if f & bit}
-        having = {
-            value
-            for value in set(state.flags)
-            if name in (each.lower() for each in state.flag_names(value))
-        }
+            having = {value for value in values if value & bit}
+        else:
+            names = self._state.keywords.keywords
+            having = {v for v in values if name in [each.lower() for each in names(v)]}
         if not having:
-            return set()
-        return {u for u, f in zip(state.uids, state.flags, strict=True) if f in having}
+            return 0
+        return self._mask(map(having.__contains__, flags))
 
-    async def _dated(self, key: Any) -> set[int]:
+    async def _text(self, field: str, text: str) -> int:
+        if not text:
+            return self._all  # "the empty string is a substring"
+        return self._of_uids(await self._store.search_text(self._box.mailbox_id, field, text))
+
+    async def _dated(self, key: k.DateKey) -> int:
         day = key.day.toordinal() - _EPOCH
-        which = {"": "internal", "SENT": "sent", "SAVED": "saved"}[key.field.value]
         since: int | None = day
         before: int | None = day + 1
         if key.relation is k.Relation.BEFORE:
             since, before = None, day
         elif key.relation is k.Relation.SINCE:
             before = None
-        return set(await self._store.search_dates(self._mailbox, which, since, before))
+        found = await self._store.search_dates(
+            self._box.mailbox_id, _WHICH[key.field], since, before
+        )
+        return self._of_uids(found)
 
-    def _column(self, name: str) -> Sequence[tuple[int, Any]]:
-        return self._store.fetch(self._mailbox, sorted(self._known), (name,))  # type: ignore[return-value]  # one column
+    def _stored(self, name: str, test: Callable[[Any], bool]) -> int:
+        found = []
+        for start in range(0, self._count, _ROWS):
+            some = self.uids[start : start + _ROWS]
+            rows = self._store.fetch(self._box.mailbox_id, some, (name,))
+            found += [uid for uid, value in rows if test(value)]
+        return self._of_uids(found)
 
 
-def _cost(key: Any) -> int:
-    if isinstance(key, k.TextKey | k.HeaderKey):
-        return 3 if isinstance(key, k.HeaderKey) or key.field in _BODIES else 2
-    if isinstance(key, k.And | k.Or | k.Not | k.DateKey | k.Older | k.Younger):
-        return 1
-    return 0
-
-
+_ADDRESSED: Final = frozenset({"subject", "from", "to", "cc", "bcc"})
 _BODIES: Final = (k.TextField.BODY, k.TextField.TEXT)
 
 
-def _asks_modseq(key: Any) -> bool:
+def _cost(key: k.SearchKey) -> int:
+    if isinstance(key, k.HeaderKey):
+        return 4
+    if isinstance(key, k.TextKey):
+        return 3 if key.field in _BODIES else 2
+    if isinstance(key, k.And | k.Or | k.Not):
+        inner = key.keys if isinstance(key, k.And) else _inner(key)
+        return max(map(_cost, inner))
+    return int(isinstance(key, k.DateKey | k.Older | k.Younger | k.EmailId | k.ThreadId))
+
+
+def _inner(key: k.Or | k.Not) -> tuple[k.SearchKey, ...]:
+    return (key.key,) if isinstance(key, k.Not) else (key.one, key.other)
+
+
+# The answer.
+
+
+async def search(session: IMAPSession, command: c.Search) -> None:
+    """SEARCH and UID SEARCH (RFC 9051 §6.4.4)."""
+    expunges = begin(session, command)
+    try:
+        found = await find(session, command.key)
+    except Refusal as refusal:
+        if command.returns and SearchReturn.SAVE in command.returns and not refusal.bad:
+            # "if the command fails with NO, the variable is set to the empty sequence" (RFC 5182).
+            session.box.saved = ()
+        raise
+    named = found.uids if command.uid else found.seqs
+    if command.returns is None:
+        conn = session.conn
+        line = b"* SEARCH"
+        if named:
+            line += b" " + b" ".join(numbers(named))
+            if asks_modseq(command.key):
+                # "the server MUST also append ... the highest mod-sequence" (RFC 7162 §3.1.5).
+                line += b" (MODSEQ %d)" % (highest(session, found.uids) or 0)
+        conn.send_raw(line + b"\r\n")
+    else:
+        _extended(session, command, command.returns or frozenset({SearchReturn.ALL}), found)
+    end(session, expunges)
+
+
+def begin(session: IMAPSession, command: c.Search | Sort | Thread) -> bool:
+    """Tell what came in before a UID command; whether EXPUNGE may be told behind its answer."""
+    if command.uid:
+        session.tell(expunges=False)
+    return may_tell_expunges("SEARCH", uid=command.uid, numbers=uses_numbers(command.key))
+
+
+def end(session: IMAPSession, expunges: bool) -> None:
+    """The tagged answer of a search."""
+    session.tell(expunges=expunges)
+    if not session.conn.closing:
+        session.conn.ok()
+
+
+def asks_modseq(key: k.SearchKey) -> bool:
+    """Whether MODSEQ is among the keys."""
     todo = [key]
     while todo:
         one = todo.pop()
@@ -164,143 +293,45 @@ def _asks_modseq(key: Any) -> bool:
             return True
         if isinstance(one, k.And):
             todo.extend(one.keys)
-        elif isinstance(one, k.Or):
-            todo += [one.one, one.other]
-        elif isinstance(one, k.Not):
-            todo.append(one.key)
+        elif isinstance(one, k.Or | k.Not):
+            todo.extend(_inner(one))
     return False
 
 
-def _highest(session: IMAPSession, uids: Sequence[int]) -> int | None:
+def highest(session: IMAPSession, uids: Sequence[int]) -> int | None:
+    """The highest mod-sequence of some messages."""
     state = session.box.state
     rows = (state.index(uid) for uid in uids)
     return max((state.modseqs[row] for row in rows if row is not None), default=None)
 
 
-async def search(session: IMAPSession, command: Any) -> None:
-    if command.uid:
-        session.tell(expunges=False)
-    found = await _matching(session, command.key)
-    modseq = _highest(session, found) if _asks_modseq(command.key) and found else None
-    if command.returns is None:
-        session.conn.send(responses.Search(_named(session, found, command.uid), modseq))
-    else:
-        _extended(session, command, found, modseq)
-    session.tell(expunges=command.uid)
-    session.conn.ok()
-
-
-def _named(session: IMAPSession, uids: Sequence[int], uid: bool) -> tuple[int, ...]:
-    if uid:
-        return tuple(uids)
-    view = session.box.view
-    if len(uids) == len(view):
-        return tuple(range(1, len(uids) + 1))
-    return tuple(seq for seq in map(view.seq, uids) if seq is not None)
-
-
-def _extended(session: IMAPSession, command: Any, found: Sequence[int], modseq: int | None) -> None:
-    """ESEARCH (RFC 4731), and what ``$`` stands for from now on (RFC 5182)."""
-    wanted = command.returns or frozenset({SearchReturn.ALL})
-    if SearchReturn.SAVE in wanted:
-        only = wanted & {SearchReturn.MIN, SearchReturn.MAX}
-        if only and not wanted & {SearchReturn.ALL, SearchReturn.COUNT}:
-            ends = [found[0]] if SearchReturn.MIN in only and found else []
-            if SearchReturn.MAX in only and found:
-                ends.append(found[-1])
-            session.box.saved = sorted(set(ends))
-        else:
-            session.box.saved = list(found)
-        if wanted == {SearchReturn.SAVE}:
+def _extended(
+    session: IMAPSession, command: c.Search, wanted: frozenset[SearchReturn], found: Found
+) -> None:
+    """ESEARCH (RFC 4731 §3.1), and what ``$`` stands for from now on (RFC 5182 §2.1)."""
+    r = SearchReturn
+    seqs, uids = found.seqs, found.uids
+    ends = wanted & {r.MIN, r.MAX} if not wanted & {r.ALL, r.COUNT} else frozenset[SearchReturn]()
+    # Where MIN and MAX alone are asked for, they are all that is returned, and saved.
+    some = uids
+    if ends and uids:
+        some = [uids[0]] if r.MIN in ends else []
+        if r.MAX in ends and (r.MIN not in ends or len(uids) > 1):
+            some = [*some, uids[-1]]
+    if r.SAVE in wanted:
+        session.box.saved = array("I", some)
+        if wanted == {r.SAVE}:
+            # "the server MUST NOT return any results" (RFC 5182 §2.1).
             return
-    named = _named(session, found, command.uid)
+    named = uids if command.uid else seqs
     session.conn.send(
         responses.ESearch(
             tag=session.tag,
             uid=command.uid,
-            min=min(named) if SearchReturn.MIN in wanted and named else None,
-            max=max(named) if SearchReturn.MAX in wanted and named else None,
-            count=len(named) if SearchReturn.COUNT in wanted else None,
-            all=SequenceSet.of(named) if SearchReturn.ALL in wanted and named else None,
-            modseq=modseq,
+            min=named[0] if r.MIN in wanted and named else None,
+            max=named[-1] if r.MAX in wanted and named else None,
+            count=len(named) if r.COUNT in wanted else None,
+            all=SequenceSet.in_order(named) if r.ALL in wanted and named else None,
+            modseq=highest(session, some) if named and asks_modseq(command.key) else None,
         )
     )
-
-
-async def sort(session: IMAPSession, command: Any) -> None:
-    if command.uid:
-        session.tell(expunges=False)
-    found = await _matching(session, command.key)
-    facts = _sort_facts(session, found)
-    order = [found[at] for at in sort_messages(command.criteria, facts)]
-    view = session.box.view
-    named = order if command.uid else [view.seq(uid) or 0 for uid in order]
-    modseq = _highest(session, found) if _asks_modseq(command.key) and found else None
-    session.conn.send(responses.Sort(tuple(named), modseq))
-    session.tell(expunges=command.uid)
-    session.conn.ok()
-
-
-def _rows(
-    session: IMAPSession, uids: Sequence[int], names: Sequence[str]
-) -> dict[int, tuple[Any, ...]]:
-    found: dict[int, tuple[Any, ...]] = {}
-    for start in range(0, len(uids), 500):
-        some = uids[start : start + 500]
-        found.update(
-            (r[0], r) for r in session.store.messages.fetch(session.box.mailbox.id, some, names)
-        )
-    return found
-
-
-def _sort_facts(session: IMAPSession, uids: list[int]) -> list[SortFacts]:
-    names = ("internal_time", "sent_at", "size", "subject", "sender", "to", "cc")
-    rows = _rows(session, uids, names)
-    uids[:] = [uid for uid in uids if uid in rows]
-    facts = []
-    for uid in uids:
-        _, internal, sent, size, subject, sender, to, cc = rows[uid]
-        facts.append(
-            SortFacts(
-                internal_date=internal,
-                sent_date=internal if sent is None else sent,
-                size=size,
-                base_subject=split_subject(subject)[0],
-                from_mailbox=_local(sender),
-                to_mailbox=_local(to),
-                cc_mailbox=_local(cc),
-            )
-        )
-    return facts
-
-
-def _local(field: str) -> str:
-    found = addresses(field) if field else []
-    return found[0].local if found else ""
-
-
-async def thread(session: IMAPSession, command: Any) -> None:
-    if command.uid:
-        session.tell(expunges=False)
-    found = await _matching(session, command.key)
-    rows = _rows(session, found, ("internal_time", "header_fields"))
-    view = session.box.view
-    facts = []
-    for uid in found:
-        if uid not in rows:
-            continue
-        _, internal, packed = rows[uid]
-        header = cut_fields(packed, _THREAD_FIELDS) if packed is not None else b"\r\n"
-        number = uid if command.uid else view.seq(uid) or 0
-        facts.append(ThreadFacts.of(header, number, internal))
-    build = threads.references
-    if command.algorithm is ThreadAlgorithm.ORDEREDSUBJECT:
-        build = threads.orderedsubject
-    session.conn.send(responses.Thread(build(facts)))
-    session.tell(expunges=command.uid)
-    session.conn.ok()
-
-
-_THREAD_FIELDS: Final = (
-    field_codes([b"date", b"subject", b"message-id", b"in-reply-to", b"references"]) or frozenset()
-)

@@ -1,23 +1,42 @@
-"""One IMAP connection: sign-in, the selected mailbox, and what a client is told when."""
+"""One IMAP connection: sign-in, what is told when, and which function answers what.
+
+Rules R8 and R9 live in `IMAPSession.tell`: a notice of the store says only that something happened;
+the session looks, and tells as much as the command in progress allows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, final
 
 import corvus_imap as imap
+from corvus_imap import commands as c
 from corvus_imap import responses
-from corvus_imap.types import codes
+from corvus_imap.extensions.compress import Compress
+from corvus_imap.extensions.id import Id
+from corvus_imap.extensions.quota import GetQuota, GetQuotaRoot, SetQuota
+from corvus_imap.extensions.sort import Sort, Thread
 from corvus_imap.types.flags import SYSTEM_FLAGS, Flag
-from corvus_imap.types.sequence import SavedResult, SequenceSet
+from corvus_imap.types.sequence import SequenceSet
+from corvus_server import __version__
 from corvus_server.accounts.signin import MECHANISMS, Exchange, SignIn, Visitor
 from corvus_server.log import EventLog
-from corvus_server.sessions.imap import fetch, mailboxes, messages, search
+from corvus_server.sessions.imap import (
+    append,
+    fetch,
+    mailboxes,
+    messages,
+    order,
+    quota,
+    search,
+    select,
+)
 from corvus_server.sessions.imap.errors import Refusal, refusal_of
+from corvus_server.sessions.imap.selected import Selected
 from corvus_server.storage.errors import StoreError
 from corvus_server.storage.protocols import Store
-from corvus_server.storage.state import MailboxState, View
-from corvus_server.storage.values import Account, Mailbox
+from corvus_server.storage.values import Account
 from corvus_server.tls import SessionFacts
 from corvus_server.transports.stream import Engine, Shell
 
@@ -34,36 +53,22 @@ ENGINE: Final = Engine(
 POLICY: Final = imap.Policy(
     capabilities=imap.ALL_CAPABILITIES, mechanisms=MECHANISMS, starttls=True
 )
+"""All that the engine understands; no password in clear."""
+
+#: News that a client in IDLE may leave unread before it is told no more: it hears of the rest when
+#: it reads again.
+UNREAD: Final = 64 * 1024
+#: What may be refused in the middle of a command.
+_REFUSALS: Final = (Refusal, StoreError, imap.UnknownEncoding)
 
 
 @final
-class Selected:
-    """The selected mailbox, as this session knows it."""
-
-    __slots__ = ("mailbox", "own", "read_only", "recent", "saved", "view")
-
-    def __init__(self, mailbox: Mailbox, view: View, read_only: bool, recent: int) -> None:
-        self.mailbox = mailbox
-        self.view = view
-        self.read_only = read_only
-        self.recent = recent
-        r"""The first UID that is \Recent here."""
-        self.own: set[int] = set()
-        """MODSEQs of our own STOREs, which the client was told of already."""
-        self.saved: list[int] = []
-        """UIDs that ``$`` stands for (RFC 5182)."""
-
-    @property
-    def state(self) -> MailboxState:
-        return self.view.state
-
-
 class IMAPSession:
     """Answers the events of one IMAP connection."""
 
     __slots__ = (
-        "_changed", "_exchange", "_log", "_shell", "_sign_in", "_stop", "account", "bodies",
-        "conn", "hostname", "offers", "selected", "store", "target",
+        "_exchange", "_log", "_shell", "_sign_in", "_stop", "_waiting", "account", "appending",
+        "conn", "selected", "store", "tag",
     )  # fmt: skip
 
     def __init__(
@@ -74,24 +79,22 @@ class IMAPSession:
         sign_in: SignIn,
         *,
         log: EventLog,
-        hostname: str,
         admitted: bool = True,
     ) -> None:
         self.conn = conn
         self.store = store
-        self.hostname = hostname
         self.account: Account | None = None
         self.selected: Selected | None = None
-        self.bodies: list[Any] = []
-        """Bodies of an APPEND on its way."""
-        self.offers: list[Any] = []
-        self.target: Mailbox | None = None
+        self.appending: append.Appending | None = None
+        """The APPEND on its way."""
+        self.tag = ""
+        """Of the command in progress."""
         self._shell = shell
         self._sign_in = sign_in
         self._log = log
         self._exchange: Exchange | None = None
         self._stop: Callable[[], None] | None = None
-        self._changed = False
+        self._waiting: asyncio.Task[None] | None = None
         self.note("debug", "connected", peer=shell.peer.address, port=shell.peer.port)
         if not admitted:
             conn.close("too many connections from your network")
@@ -100,9 +103,19 @@ class IMAPSession:
 
     def handle(self, event: Any, /) -> Awaitable[None] | None:
         if event.__class__ is imap.CommandReceived:
-            return self._command(event.command)
-        handler = _EVENTS.get(event.__class__)
-        return None if handler is None else handler(self, event)
+            self.tag = event.tag
+            handler, argument = _COMMANDS[event.command.__class__], event.command
+        else:
+            found = _EVENTS.get(event.__class__)
+            if found is None:
+                return None
+            handler, argument = found, event
+        try:
+            waiting = handler(self, argument)
+        except _REFUSALS as error:
+            self._refuse(error)
+            return None
+        return None if waiting is None else self._guarded(waiting)
 
     def secured(self, facts: SessionFacts, /) -> None:
         self._exchange = None
@@ -110,7 +123,7 @@ class IMAPSession:
 
     def failed(self, error: Exception, /) -> None:
         self.note("error", "failed", exc_info=error)
-        messages.forget_append(self)
+        append.forget(self)
         if not self.conn.closing:
             self.conn.close("a local error; please come again", "SERVERBUG")
 
@@ -119,38 +132,33 @@ class IMAPSession:
             self.conn.close("idle for too long" if reason == "timeout" else reason)
 
     def closed(self) -> None:
-        self.deselect()
-        messages.forget_append(self)
+        select.deselect(self)
+        append.forget(self)
         if self._stop is not None:
             self._stop()
             self._stop = None
+        if self._waiting is not None:
+            self._waiting.cancel()
         self.note("debug", "closed")
-
-    # Commands.
-
-    def _command(self, command: Any) -> Awaitable[None] | None:
-        handler = _COMMANDS[command.__class__]
-        try:
-            waiting = handler(self, command)
-        except (Refusal, StoreError) as error:
-            self._refuse(error)
-            return None
-        if waiting is None:
-            return None
-        return self._guarded(waiting)
 
     async def _guarded(self, waiting: Awaitable[None]) -> None:
         try:
             await waiting
-        except (Refusal, StoreError) as error:
+        except _REFUSALS as error:
             self._refuse(error)
 
-    def _refuse(self, error: Refusal | StoreError) -> None:
-        refusal = error if isinstance(error, Refusal) else refusal_of(error)
+    def _refuse(self, error: Exception) -> None:
+        if self.conn.closing:
+            return
+        refusal = refusal_of(error)
+        if refusal.code == "UNAVAILABLE":
+            self.note("warning", "unavailable", error=str(error))
         if refusal.bad:
             self.conn.bad(refusal.text)
         else:
             self.conn.no(refusal.code, refusal.text)
+
+    # What commands use.
 
     def note(self, level: str, name: str, /, **fields: Any) -> None:
         self._log(level, "imap", name, self._shell.connection, **fields)
@@ -163,13 +171,117 @@ class IMAPSession:
 
     @property
     def box(self) -> Selected:
-        """The selected mailbox; commands that ask are legal only while there is one."""
-        assert self.selected is not None
+        """
+        The selected mailbox.
+
+        Raises:
+            Refusal: This client has deleted it, though the protocol has no word for that state.
+        """
+        if self.selected is None:
+            raise Refusal("NONEXISTENT", "the selected mailbox was deleted")
         return self.selected
 
     async def drain(self) -> None:
-        """Write, and wait until the client keeps up."""
+        """
+        Write, and wait until the client keeps up.
+
+        Raises:
+            ConnectionResetError: The client is gone.
+        """
         await self._shell.drain()
+
+    def finish(self, code: imap.Code | str | None = None, text: str = "") -> None:
+        """Bring the client up to date and end the command with OK."""
+        self.tell()
+        if not self.conn.closing:
+            self.conn.ok(code, text)
+
+    # What the client is told besides (R8, R9).
+
+    def tell(self, *, expunges: bool = True) -> None:
+        """
+        Bring the client up to date.
+
+        Args:
+            expunges: Whether the command in progress allows EXPUNGE: "An EXPUNGE response MUST NOT be
+                sent when no command is in progress, nor while responding to a FETCH, STORE, or SEARCH
+                command" (RFC 9051 §7.5.1); their UID forms are other commands.
+        """
+        box = self.selected
+        if box is None:
+            return
+        poll = box.view.poll(expunges=expunges, ignore=box.own)
+        if box.own:
+            box.own.clear()
+        if not poll:
+            return
+        conn = self.conn
+        if poll.gone:
+            self.selected = None
+            conn.close("the selected mailbox was deleted")
+            return
+        if poll.expunged:
+            if conn.qresync:
+                conn.push(responses.Vanished(SequenceSet.of(uid for _, uid in poll.expunged)))
+            else:
+                conn.send_raw(b"".join([b"* %d EXPUNGE\r\n" % seq for seq, _ in poll.expunged]))
+        if poll.exists is not None:
+            conn.push(responses.Exists(poll.exists))
+            if box.recent:
+                conn.push(responses.Recent(box.recents()))
+        if poll.changed:
+            _, uids, flags, modseqs = zip(*poll.changed, strict=True)
+            self.tell_flags(uids, flags, modseqs)
+
+    def tell_flags(self, uids: Sequence[int], flags: Sequence[int], modseqs: Sequence[int]) -> None:
+        """FETCH responses that nobody asked for; "they MUST include UID" (RFC 9051 §7.5.2)."""
+        if not uids:
+            return
+        box = self.box
+        texts = box.flag_texts(uids, flags)
+        self.announce_keywords()
+        seqs = [box.view.seq(uid) or 0 for uid in uids]
+        lines = zip(seqs, uids, texts, modseqs, strict=True)
+        if self.conn.condstore:
+            self.conn.send_raw(
+                b"".join(
+                    [b"* %d FETCH (UID %d FLAGS (%b) MODSEQ (%d))\r\n" % line for line in lines]
+                )
+            )
+        else:
+            self.conn.send_raw(
+                b"".join([b"* %d FETCH (UID %d FLAGS (%b))\r\n" % line[:3] for line in lines])
+            )
+
+    def announce_keywords(self) -> None:
+        """FLAGS anew, if keywords are about to be shown that the last one did not name."""
+        box = self.selected
+        if box is None or box.names <= set(box.told):
+            return
+        box.told = tuple(sorted({*box.told, *box.names}, key=str.lower))
+        self.conn.push(responses.Flags((*SYSTEM_FLAGS, *map(Flag, box.told))))
+
+    def _noticed(self, account_id: int, modseq: int) -> None:
+        """Something of the account has changed: told at once in IDLE, else with the next answer."""
+        conn = self.conn
+        if self.selected is None or not conn.idling or conn.closing or self._waiting is not None:
+            return
+        if self._shell.transport.get_write_buffer_size() > UNREAD:
+            self._waiting = asyncio.get_running_loop().create_task(self._tell_later())
+            return
+        self.tell()
+        self._shell.flush()
+        if conn.closing:
+            self._shell.disconnect()
+
+    async def _tell_later(self) -> None:
+        """The client does not read: what happens meanwhile becomes one piece of news."""
+        try:
+            await self._shell.drain()
+        except ConnectionResetError:
+            return
+        self._waiting = None
+        self._noticed(0, 0)
 
     # Sign-in.
 
@@ -216,15 +328,16 @@ class IMAPSession:
     # Small commands.
 
     def _noop(self, command: Any) -> None:
-        self.tell()
+        self.finish()
+
+    def _ok(self, command: Any) -> None:
+        """What the engine does by itself once it may."""
         self.conn.ok()
 
-    def _plain_ok(self, command: Any) -> None:
-        self.conn.ok()
-
-    def _id(self, command: Any) -> None:
-        from corvus_server import __version__
-
+    def _id(self, command: Id) -> None:
+        if command.pairs:
+            told = {name[:30]: (value or "")[:100] for name, value in command.pairs[:10]}
+            self.note("debug", "client", id=told)
         self.conn.send(responses.Id((("name", "Corvus"), ("version", __version__))))
         self.conn.ok()
 
@@ -232,208 +345,39 @@ class IMAPSession:
         self.conn.send(responses.Namespace())
         self.conn.ok()
 
-    # Selecting.
-
-    async def _select(self, command: Any) -> None:
-        self.deselect()
-        conn = self.conn
-        mailbox = self.store.mailboxes.get(self.owner.id, command.mailbox)
-        if mailbox is None:
-            raise Refusal("NONEXISTENT", "there is no such mailbox")
-        state = await self.store.messages.open(mailbox.id)
-        view = state.view()
-        recent = state.uid_next
-        if not command.read_only and not conn.rev2:
-            recent = self.store.messages.claim_recent(mailbox.id)
-        selected = Selected(mailbox, view, command.read_only, recent)
-        known = [*(str(flag) for flag in SYSTEM_FLAGS), *state.keyword_names()]
-        conn.send(responses.Flags(tuple(Flag(name) for name in known)))
-        conn.send(responses.Exists(len(view)))
-        conn.send(responses.Recent(len(view.uid_range(recent, 0xFFFFFFFF)) if recent else 0))
-        first = state.first_unseen()
-        if first is not None and not conn.rev2:
-            self._ok(codes.unseen(first + 1), "the first unseen")
-        permanent = () if command.read_only else tuple(known)
-        self._ok(
-            codes.permanent_flags(permanent, new_keywords=not command.read_only), "what may be set"
-        )
-        self._ok(codes.uid_next(state.uid_next), "the next UID")
-        self._ok(codes.uid_validity(state.uid_validity), "UIDs are valid")
-        self._ok(codes.high_modseq(max(1, state.modseq)), "the highest")
-        self._ok(codes.mailbox_id(mailbox.object_id), "its id")
-        if conn.rev2:
-            conn.send(responses.List(mailbox.name, "/", mailboxes.attributes(self, mailbox)))
-        self.selected = selected
-        if command.qresync is not None:
-            self._resynchronise(command.qresync, state)
-        conn.ok()
-
-    def _ok(self, code: codes.Code, text: str) -> None:
-        self.conn.send(responses.Condition(responses.Kind.OK, text, code))
-
-    def _resynchronise(self, known: Any, state: MailboxState) -> None:
-        """What the client missed (RFC 7162 §3.2.5)."""
-        if known.uid_validity != state.uid_validity:
-            return
-        changes = self.store.messages.changes_since(state.id, known.modseq)
-        wanted = known.known_uids
-        self._vanished_earlier(changes, wanted, state)
-        for uid, flags, modseq in changes.changed:
-            seq = self.box.view.seq(uid)
-            if seq is not None and (wanted is None or _holds(wanted, uid)):
-                self.conn.send_raw(_flags_line(seq, uid, state.flag_text(flags), modseq))
-
-    def _vanished_earlier(
-        self, changes: Any, wanted: SequenceSet | None, state: MailboxState
-    ) -> None:
-        """``VANISHED (EARLIER)``, cut to what the client holds; all it holds where the past is gone."""
-        present = set(state.uids)
-        spans = list(changes.vanished)
-        if not changes.complete:
-            spans = [(1, max(1, state.uid_next - 1))]
-        gone: list[int] = []
-        for low, high in spans:
-            top = min(high, state.uid_next - 1)
-            for uid in range(low, top + 1):
-                if uid not in present and (wanted is None or _holds(wanted, uid)):
-                    gone.append(uid)
-        if gone:
-            self.conn.send(responses.Vanished(SequenceSet.of(gone), earlier=True))
-
-    def deselect(self) -> None:
-        self.selected = None
-
-    def _close(self, command: Any) -> Awaitable[None] | None:
-        return self._close_expunging()
-
-    async def _close_expunging(self) -> None:
-        box = self.box
-        if not box.read_only:
-            await self.store.messages.expunge(box.mailbox.id)
-        self.deselect()
-        self.conn.ok()
-
-    def _unselect(self, command: Any) -> None:
-        self.deselect()
-        self.conn.ok()
-
-    # What the client is told besides (R8, R9).
-
-    def tell(self, *, expunges: bool = True) -> None:
-        """Bring the client up to date, as far as the command in progress allows."""
-        box = self.selected
-        if box is None:
-            return
-        poll = box.view.poll(expunges=expunges, ignore=box.own)
-        box.own.clear()
-        if not poll:
-            return
-        conn = self.conn
-        if poll.gone:
-            conn.close("the mailbox was deleted")
-            return
-        if poll.expunged:
-            if conn.qresync:
-                conn.push(responses.Vanished(SequenceSet.of(uid for _, uid in poll.expunged)))
-            else:
-                conn.push(*(responses.Expunge(seq) for seq, _ in poll.expunged))
-        if poll.exists is not None:
-            conn.push(responses.Exists(poll.exists))
-        state = box.state
-        for seq, uid, flags, modseq in poll.changed:
-            shown = modseq if conn.condstore else None
-            conn.send_raw(_flags_line(seq, uid, self.flags_of(uid, flags, state), shown))
-
-    def flags_of(self, uid: int, value: int, state: MailboxState) -> bytes:
-        r"""The flags of a message as they stand between the parentheses, \Recent with them."""
-        text = state.flag_text(value)
-        box = self.selected
-        if box is not None and box.recent and uid >= box.recent and not self.conn.rev2:
-            return text + b" \\Recent" if text else b"\\Recent"
-        return text
-
-    def _noticed(self, account_id: int, modseq: int) -> None:
-        """Something of the account has changed: told at once in IDLE, else with the next answer."""
-        if self.conn.idling and not self.conn.closing:
-            self.tell()
-            self._shell.flush()
-
     def _idle(self, command: Any) -> None:
         self.conn.accept()
         self.tell()
 
     def _idle_done(self, event: Any) -> None:
-        self.tell()
-        self.conn.ok()
-
-    # Numbers.
-
-    def chosen(self, wanted: Any, *, uid: bool) -> list[int]:
-        """
-        The UIDs that *wanted* means, ascending.
-
-        Raises:
-            Refusal: A message number beyond the last (BAD).
-        """
-        box = self.box
-        view = box.view
-        if isinstance(wanted, SavedResult):
-            return [each for each in box.saved if view.seq(each) is not None]
-        found: list[int] = []
-        count = len(view)
-        if uid:
-            last = view.uid(count) if count else 0
-            for span in wanted.resolve(last):
-                found.extend(view.uid_range(span.start, span.stop - 1))
-            return found
-        for low, high in wanted.ranges:
-            named = high if high <= 0xFFFFFFFF else low if low <= 0xFFFFFFFF else 1
-            if named > count:
-                raise Refusal(text=f"there are {count} messages", bad=True)
-        for span in wanted.resolve(count):
-            found.extend(view.uids(span.start, span.stop - 1))
-        return found
-
-
-def _flags_line(seq: int, uid: int, flags: bytes, modseq: int | None) -> bytes:
-    tail = b"" if modseq is None else b" MODSEQ (%d)" % modseq
-    return b"* %d FETCH (UID %d FLAGS (%b)%b)\r\n" % (seq, uid, flags, tail)
-
-
-def _holds(wanted: SequenceSet, uid: int) -> bool:
-    return any(low <= uid <= high for low, high in wanted.ranges)
-
-
-def _numbers(uids: Iterable[int], known: Collection[int]) -> list[int]:
-    return [uid for uid in uids if uid in known]
+        self.finish()
 
 
 _EVENTS: Final[dict[type, Callable[[IMAPSession, Any], Awaitable[None] | None]]] = {
     imap.AuthResponse: IMAPSession._auth_response,
     imap.AuthAborted: IMAPSession._auth_aborted,
-    imap.AppendOffered: messages.append_offered,
-    imap.LiteralChunk: messages.append_chunk,
-    imap.AppendReceived: messages.append_received,
-    imap.AppendAborted: messages.append_aborted,
+    imap.AppendOffered: append.offered,
+    imap.LiteralChunk: append.chunk,
+    imap.AppendReceived: append.received,
+    imap.AppendAborted: append.aborted,
     imap.IdleDone: IMAPSession._idle_done,
 }
 
-c = imap.commands
 _COMMANDS: Final[dict[type, Callable[[IMAPSession, Any], Awaitable[None] | None]]] = {
-    c.Capability: IMAPSession._plain_ok,
+    c.Capability: IMAPSession._ok,
     c.Noop: IMAPSession._noop,
     c.Check: IMAPSession._noop,
-    c.Logout: IMAPSession._plain_ok,
-    c.Enable: IMAPSession._plain_ok,
-    c.Compress: IMAPSession._plain_ok,
-    c.Id: IMAPSession._id,
+    c.Logout: IMAPSession._ok,
+    c.Enable: IMAPSession._ok,
+    Compress: IMAPSession._ok,
+    Id: IMAPSession._id,
     c.StartTLS: IMAPSession._start_tls,
     c.Login: IMAPSession._login,
     c.Authenticate: IMAPSession._authenticate,
     c.Namespace: IMAPSession._namespace,
-    c.Select: IMAPSession._select,
-    c.Close: IMAPSession._close,
-    c.Unselect: IMAPSession._unselect,
+    c.Select: select.select,
+    c.Close: select.close,
+    c.Unselect: select.unselect,
     c.Idle: IMAPSession._idle,
     c.List: mailboxes.list_,
     c.Lsub: mailboxes.lsub,
@@ -443,17 +387,17 @@ _COMMANDS: Final[dict[type, Callable[[IMAPSession, Any], Awaitable[None] | None]
     c.Rename: mailboxes.rename,
     c.Subscribe: mailboxes.subscribe,
     c.Unsubscribe: mailboxes.unsubscribe,
-    c.GetQuota: mailboxes.get_quota,
-    c.GetQuotaRoot: mailboxes.get_quota_root,
-    c.SetQuota: mailboxes.set_quota,
+    GetQuota: quota.get_quota,
+    GetQuotaRoot: quota.get_quota_root,
+    SetQuota: quota.set_quota,
     c.Fetch: fetch.fetch,
     c.Store: messages.store,
     c.Copy: messages.copy,
     c.Move: messages.move,
     c.Expunge: messages.expunge,
     c.Search: search.search,
-    c.Sort: search.sort,
-    c.Thread: search.thread,
+    Sort: order.sort,
+    Thread: order.thread,
 }
 
 
@@ -468,14 +412,21 @@ def make(
     max_append: int,
     policy: imap.Policy = POLICY,
 ) -> IMAPSession:
-    """Build the session of a new connection."""
+    """
+    Build the session of a new connection.
+
+    Args:
+        hostname: What the greeting names.
+        max_append: Octets of the largest message that APPEND takes.
+    """
     facts = shell.facts
     conn = imap.ServerConnection(
+        f"{hostname} Corvus",
         policy=policy,
         limits=_limits(max_append),
         tls=None if facts is None else ENGINE.tls_info(facts),
     )
-    return IMAPSession(shell, conn, store, sign_in, log=log, hostname=hostname, admitted=admitted)
+    return IMAPSession(shell, conn, store, sign_in, log=log, admitted=admitted)
 
 
 _LIMITS: Final[dict[int, imap.Limits]] = {}
@@ -485,5 +436,5 @@ def _limits(max_append: int) -> imap.Limits:
     """One value for all connections: they are many."""
     found = _LIMITS.get(max_append)
     if found is None:
-        found = _LIMITS[max_append] = imap.Limits(message=max_append)
+        found = _LIMITS[max_append] = imap.Limits(message=max(1, max_append))
     return found

@@ -1,0 +1,124 @@
+"""FETCH responses on their way out: in slices, so that no neighbour waits for a big answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Final, final
+
+from corvus_server.sessions.imap.batch import Batch
+from corvus_server.sessions.imap.large import LARGE, send_large
+from corvus_server.sessions.imap.plan import Plan
+
+if TYPE_CHECKING:
+    from corvus_server.sessions.imap.session import IMAPSession
+
+#: Messages of the first batch, and of those behind it: the first octet should not wait.
+FIRST: Final = 50
+ROWS: Final = 300
+#: Octets after which an answer is written, and seconds after which others get their turn.
+SLICE: Final = 64 * 1024
+TURN: Final = 0.002
+#: Octets of bodies in one batch.
+BATCH: Final = 128 * 1024
+
+
+@final
+class Answer:
+    """
+    The responses to one command.
+
+    Call `step`; where it returns false the rest needs a task: await `rest`.
+    """
+
+    __slots__ = ("_batches", "_finish", "_large", "_lost", "_plan", "_session")
+
+    def __init__(
+        self,
+        session: IMAPSession,
+        plan: Plan | None,
+        seqs: Sequence[int],
+        finish: Callable[[int], None],
+    ) -> None:
+        """
+        Args:
+            plan: What is told of each message; ``None`` is nothing.
+            finish: Sends the tagged answer; given how many messages turned out to be gone.
+        """
+        self._session = session
+        self._finish = finish
+        self._lost = 0
+        self._large: int | None = None
+        self._plan = plan
+        self._batches: Iterator[Batch] = iter(()) if plan is None else self._cut(plan, seqs)
+
+    def step(self) -> bool:
+        """Send one slice; whether the answer is complete, with its tagged line."""
+        session, plan = self._session, self._plan
+        end = perf_counter() + TURN
+        sent = 0
+        for batch in self._batches:
+            if self._large is not None:
+                return False
+            assert plan is not None
+            self._lost += batch.lost
+            octets = plan.render(batch)
+            session.announce_keywords()
+            session.conn.send_raw(octets)
+            sent += len(octets)
+            if sent >= SLICE or perf_counter() >= end:
+                return False
+        self._finish(self._lost)
+        return True
+
+    async def rest(self) -> None:
+        """Send what is left, slice by slice, as fast as the client reads."""
+        session = self._session
+        while True:
+            if self._large is not None:
+                seq, self._large = self._large, None
+                assert self._plan is not None
+                self._lost += await send_large(session, self._plan, seq)
+            await session.drain()
+            await asyncio.sleep(0)
+            if self.step():
+                return
+
+    def _cut(self, plan: Plan, seqs: Sequence[int]) -> Iterator[Batch]:
+        session = self._session
+        start, size = 0, FIRST
+        if not plan.opens:
+            while start < len(seqs):
+                yield Batch(session, seqs[start : start + size], plan.names)
+                start, size = start + size, ROWS
+            return
+        sizes = self._sizes(plan, seqs)
+        while start < len(seqs):
+            if sizes[start] > LARGE:
+                self._large = seqs[start]
+                start += 1
+                yield Batch(session, ())
+                continue
+            stop, octets = start + 1, sizes[start]
+            while stop < len(seqs) and stop - start < ROWS:
+                octets += sizes[stop]
+                if octets > BATCH:
+                    break
+                stop += 1
+            yield Batch(session, seqs[start:stop], plan.names, bodies=True)
+            start = stop
+
+    def _sizes(self, plan: Plan, seqs: Sequence[int]) -> list[int]:
+        """Octets that are read of each of *seqs*; of those that are gone none."""
+        box = self._session.box
+        state = box.state
+        sizes: Sequence[int]
+        if not box.view.current:
+            rows = [state.index(uid) for uid in box.uids(seqs)]
+            sizes = [0 if row is None else state.sizes[row] for row in rows]
+        elif isinstance(seqs, range):
+            sizes = state.sizes[seqs.start - 1 : seqs.stop - 1]
+        else:
+            sizes = [state.sizes[seq - 1] for seq in seqs]
+        return list(map(plan.weight, sizes))
