@@ -80,16 +80,16 @@ def test_login_is_two_commands_and_one_answer(conn: ClientConnection) -> None:
     assert conn.data_to_send() == b"PASS two words\r\n"
     (event,) = hear(conn, b"+OK 2 messages\r\n")
     assert isinstance(event, pop3.CommandAccepted)
-    assert event.command.serial == command.serial
+    assert event.command == command
     assert conn.state is State.TRANSACTION
 
 
 def test_a_name_that_is_refused_keeps_the_password_here(conn: ClientConnection) -> None:
-    conn.login("alice", "secret")
+    command = conn.login("alice", "secret")
     conn.data_to_send()
     (event,) = hear(conn, b"-ERR no such user\r\n")
     assert isinstance(event, pop3.CommandRefused)
-    assert event.command.verb is Verb.USER
+    assert event.command == command
     assert conn.data_to_send() == b""
 
 
@@ -174,6 +174,25 @@ def test_an_initial_response_that_is_too_long_waits_for_the_challenge(
 def test_a_challenge_instead_of_an_empty_one_is_yours(conn: ClientConnection) -> None:
     conn.auth("XOAUTH2", b"x" * 300)
     assert isinstance(hear(conn, b"+ YWJj\r\n")[0], pop3.ChallengeReceived)
+
+
+def test_an_initial_response_answers_the_first_challenge_or_none(conn: ClientConnection) -> None:
+    conn.auth("XOAUTH2", b"x" * 300)
+    hear(conn, b"+ YWJj\r\n")
+    conn.respond(b"y")
+    conn.data_to_send()
+    (event,) = hear(conn, b"+ \r\n")
+    assert isinstance(event, pop3.ChallengeReceived), "a later empty one is not for the engine"
+    assert conn.data_to_send() == b""
+
+
+def test_an_answer_after_close_goes_nowhere(conn: ClientConnection) -> None:
+    conn.auth("PLAIN")
+    hear(conn, b"+\r\n")
+    conn.data_to_send()
+    conn.close()
+    conn.respond(b"\0alice\0secret")
+    assert conn.data_to_send() == b""
 
 
 def test_stls_forgets_what_was_learnt() -> None:

@@ -101,8 +101,8 @@ def test_what_was_written_is_read_back_wherever_it_is_cut(message: bytes) -> Non
             if reader.done:
                 behind += chunk
             else:
-                part, rest = reader.feed(chunk)
-                body, behind = body + part, behind + rest
+                part, used = reader.feed(chunk)
+                body, behind = body + part, behind + chunk[used:]
         assert reader.done
         assert (body, behind) == (repaired(message), b"+OK behind\r\n")
 

@@ -448,6 +448,18 @@ def test_a_client_collects_no_more_than_its_limit() -> None:
         conn.next_event()
 
 
+def test_a_client_counts_lines_as_well_as_their_octets() -> None:
+    conn = ClientConnection(tls=TLSInfo(), limits=Limits(listing_lines=3))
+    conn.receive_data(b"+OK\r\n")
+    conn.next_event()
+    conn.capa()
+    conn.receive_data(b"+OK\r\n" + b"\r\n" * 3)
+    assert conn.next_event() is pop3.NEED_DATA
+    conn.receive_data(b"\r\n")
+    with pytest.raises(RemoteProtocolError, match="more than 3 lines"):
+        conn.next_event()
+
+
 # Lines of ten megabytes, and dots wherever chunks are cut.
 
 
@@ -544,6 +556,8 @@ def test_a_huge_number_of_lines_is_the_whole_message() -> None:
         lambda n: _feed(inside(), [b"NOOP\r\n" * (n // 60)]),
         lambda n: _top(n, b"\n\r" * (n // 2)),
         lambda n: _top(n, b"\r\n" * (n // 2)),
+        lambda n: _fetch_pipelined(n // 100, b"x\r\n" * 1000),
+        lambda n: _fetch_pipelined(n // 100, b""),
     ],
 )
 def test_time_is_linear(attack: Callable[[int], object]) -> None:
@@ -566,6 +580,26 @@ def _feed(conn: ServerConnection, chunks: list[bytes]) -> None:
                 conn.data_to_send()
     except RemoteProtocolError:
         pass
+
+
+def _fetch_pipelined(messages: int, message: bytes) -> None:
+    """All answers in one piece, as a client finds them that was busy for a while."""
+    conn = ClientConnection(tls=TLSInfo())
+    conn.receive_data(b"+OK\r\n")
+    conn.next_event()
+    conn.login("a", "b")
+    conn.receive_data(b"+OK\r\n+OK\r\n")
+    conn.next_event()
+    conn.capa()
+    conn.receive_data(b"+OK\r\nPIPELINING\r\n.\r\n")
+    conn.next_event()
+    for _ in range(messages):
+        conn.retrieve(1)
+    conn.receive_data((b"+OK\r\n" + message + b".\r\n") * messages)
+    read = 0
+    while not isinstance(event := conn.next_event(), pop3.Wait):
+        read += isinstance(event, pop3.MessageReceived)
+    assert read == messages
 
 
 def _top(lines: int, message: bytes) -> None:

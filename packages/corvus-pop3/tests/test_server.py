@@ -361,6 +361,7 @@ def test_utf8_mode_is_known_and_shuts_stls_out(conn: ServerConnection) -> None:
     assert say(conn, b"UTF8\r\n") == pop3.Utf8Enabled()
     assert conn.utf8
     conn.data_to_send()
+    assert b"\r\nSTLS\r\n" not in replies(conn, b"CAPA\r\n"), "nothing that would be refused"
     assert replies(conn, b"STLS\r\n") == b"-ERR STLS comes before UTF8\r\n"
     say(conn, b"USER a\r\nPASS b\r\n")
     conn.open(sizes=[1], uids=["x"])

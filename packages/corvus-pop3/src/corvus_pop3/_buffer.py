@@ -55,15 +55,15 @@ class LineBuffer:
         self._searched = 0
         return line
 
-    def take_all(self) -> bytes:
-        """Take everything; for the body of a multi-line response."""
-        data = bytes(self._data)
-        self.clear()
-        return data
+    @property
+    def octets(self) -> bytearray:
+        """What is held, to be looked at; for the body of a multi-line response."""
+        return self._data
 
-    def give_back(self, data: bytes) -> None:
-        """Put *data* in front again: it turned out to lie behind the body."""
-        self._data[:0] = data
+    def drop(self, count: int) -> None:
+        """Forget the first *count* octets: they have been read."""
+        del self._data[:count]
+        self._searched = 0
 
     def clear(self) -> None:
         self._data.clear()

@@ -161,7 +161,7 @@ class MessageWriter:
         return self._write(self._ends.feed(chunk))
 
     def finish(self) -> bytes:
-        """The rest and the "final line ... consisting of a termination octet and a CRLF pair" (§3)."""
+        """The rest and the line of "a termination octet (decimal code 046, ".") and a CRLF pair" (§3)."""
         return self._write(self._ends.finish()) + b".\r\n"
 
     def _write(self, octets: bytes) -> bytes:
@@ -185,23 +185,33 @@ class MessageReader:
         self.done = False
         """Whether the end has been seen."""
 
-    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+    def feed(self, data: bytes | bytearray) -> tuple[bytes, int]:
         """
-        Take *data*, return the octets that are certainly body, and those behind the end.
+        Read *data* as far as the end, return what is certainly body, and how many octets were read.
 
-        At most four octets are held back, those that may be the beginning of the end.
+        At most four octets are held back, those that may be the beginning of the end.  What stands
+        behind the end is neither looked at nor copied: it may be ten thousand answers more.
         """
-        data = self._held + data
-        end = data.find(_END)
-        if end >= 0:
-            self.done = True
-            body, behind = data[: end + 2], data[end + len(_END) :]
+        used = self._end(data)
+        self.done = used >= 0
+        if self.done:
+            body = (self._held + data[:used])[: -len(_END) + 2]
         else:
-            keep = next((n for n in (4, 3, 2, 1) if data.endswith(_END[:n])), 0)
-            cut = len(data) - keep
-            body, behind, self._held = data[:cut], b"", data[cut:]
+            used = len(data)
+            body = self._held + data
+            keep = next((n for n in (4, 3, 2, 1) if body.endswith(_END[:n])), 0)
+            cut = len(body) - keep
+            body, self._held = body[:cut], body[cut:]
         # "the first octet of the line (the termination octet) is stripped away" (§3).
         body = body.replace(b"\r\n.", b"\r\n")
         strip = min(self._strip, len(body))
         self._strip -= strip
-        return body[strip:], behind
+        return body[strip:], used
+
+    def _end(self, data: bytes | bytearray) -> int:
+        """Where in *data* the response ends, or -1."""
+        seam = (self._held + data[: len(_END) - 1]).find(_END)
+        if seam >= 0:
+            return seam + len(_END) - len(self._held)
+        end = data.find(_END)
+        return end + len(_END) if end >= 0 else -1

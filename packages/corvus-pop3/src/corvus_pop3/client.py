@@ -61,11 +61,12 @@ _Lines: TypeAlias = list[bytes]
 @final
 @dataclass(slots=True)
 class _Issued:
-    """A command between its method and its answer; ``line`` may hold a password."""
+    """A command between its method and its answer; ``line`` may hold a secret."""
 
     command: Command
     line: bytes = field(repr=False)
     password: bytes | None = field(default=None, repr=False)
+    """Of `ClientConnection.login`, until PASS is sent."""
 
 
 @final
@@ -166,7 +167,7 @@ class ClientConnection(Connection):
 
     def login(self, user: str, password: str) -> Command:
         """
-        USER and PASS; one answer for both.
+        USER and PASS; one answer for both, and its `Command` is that of PASS.
 
         Raises:
             LocalProtocolError: Not now, without TLS, or letters the server did not ask for.
@@ -303,7 +304,8 @@ class ClientConnection(Connection):
         if self._require_tls and self._tls is None and verb in _ALONE - {V.STLS, V.UTF8}:
             raise LocalProtocolError("credentials are not sent without TLS (require_tls)")
         self._serial += 1
-        command = Command(serial=self._serial, verb=verb, number=number)
+        answered = verb if password is None else V.PASS
+        command = Command(serial=self._serial, verb=answered, number=number)
         self._waiting.append(_Issued(command, line, password))
         self._send_waiting()
         return command
@@ -330,7 +332,8 @@ class ClientConnection(Connection):
         if self._owed is None:
             raise LocalProtocolError("no challenge is unanswered")
         self._owed = None
-        self._out.append(line + b"\r\n")
+        if self._state is not S.CLOSED:
+            self._out.append(line + b"\r\n")
 
     # Private: what the server says.
 
@@ -379,10 +382,10 @@ class ClientConnection(Connection):
         issued = self._sent[0]
         command, verb = issued.command, issued.command.verb
         response = self._status(line)
-        if verb is V.USER and response.ok and issued.password is not None:
+        if response.ok and issued.password is not None:
             # The other half of login(): one answer for both.
             self._out.append(format_command(V.PASS, issued.password))
-            issued.command = Command(serial=command.serial, verb=V.PASS)
+            issued.password = None
             return self._next()
         if not response.ok:
             # "Whether the removal was successful or not, the server then ... closes" (§6).
@@ -426,9 +429,9 @@ class ClientConnection(Connection):
             octets = from_base64(line[1:].lstrip(b" "))
         except BadCommand:
             raise RemoteProtocolError("a challenge that is not base64") from None
-        if self._initial is not None and not octets:
-            self._out.append(base64.b64encode(self._initial) + b"\r\n")
-            self._initial = None
+        initial, self._initial = self._initial, None
+        if initial is not None and not octets:
+            self._out.append(base64.b64encode(initial) + b"\r\n")
             return self._next()
         self._owed = event = ChallengeReceived(command=self._sent[0].command, challenge=octets)
         return event
@@ -436,8 +439,8 @@ class ClientConnection(Connection):
     def _next_of_message(self, reader: MessageReader) -> ClientEvent | None:
         command = self._sent[0].command
         if not reader.done:
-            body, behind = reader.feed(self._buffer.take_all())
-            self._buffer.give_back(behind)
+            body, used = reader.feed(self._buffer.octets)
+            self._buffer.drop(used)
             if body:
                 return MessageChunk(command=command, data=body)
             if not reader.done:
@@ -456,6 +459,10 @@ class ClientConnection(Connection):
             self._lines_size += len(line) + 2
             if self._lines_size > self.limits.listing:
                 raise RemoteProtocolError(f"a listing of more than {self.limits.listing} octets")
+            if len(lines) >= self.limits.listing_lines:
+                raise RemoteProtocolError(
+                    f"a listing of more than {self.limits.listing_lines} lines"
+                )
             lines.append(line[1:] if line.startswith(b".") else line)
         return None
 

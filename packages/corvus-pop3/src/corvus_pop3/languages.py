@@ -10,6 +10,7 @@ import enum
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from string import Formatter
 from typing import final
 
 
@@ -60,7 +61,17 @@ class Text(enum.Enum):
     TOO_MANY_ERRORS = "too many errors"
 
 
-_FILLING = {"count": 0, "octets": 0, "number": 0}
+_FILLING = {"count": 10**18, "octets": 10**18, "number": 10**18}
+
+
+def _braces(text: str) -> set[tuple[str, str | None, str | None]]:
+    """Names in braces, with all that stands in them; raises ValueError if one is left open."""
+    return {
+        (name, spec, conversion)
+        for _, name, spec, conversion in Formatter().parse(text)
+        if name is not None
+    }
+
 
 #   langtag = 1*8ALPHA *("-" 1*8alphanum)           ; RFC 5646 §2.1, all that a server needs of it
 _TAG = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,7}")
@@ -104,10 +115,11 @@ class Language:
         if not one_line(self.name) or len(self.name.encode()) > 400:
             raise ValueError("the name of a language is one short line")
         for text, translation in self.texts.items():
-            try:
-                filled = translation.format(**_FILLING)
-            except (KeyError, IndexError, ValueError, AttributeError) as error:
-                raise ValueError(f"braces of {text.name} in {self.tag}: {error}") from None
+            # "{count}" where nothing is counted would be found out at the first QUIT, and a
+            # "{count:{octets}}" be as long as the maildrop is large.
+            if not _braces(translation) <= _braces(text.value):
+                raise ValueError(f"braces of {text.name} in {self.tag} that the English has not")
+            filled = translation.format(**_FILLING)
             if not one_line(filled) or filled.startswith("[") or len(filled.encode()) > 400:
                 raise ValueError(f"{text.name} in {self.tag} is not one short line")
 

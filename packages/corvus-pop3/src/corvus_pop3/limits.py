@@ -39,6 +39,9 @@ class Limits:
     listing: int = 16 * 1024 * 1024
     """All lines of a CAPA, LIST, UIDL or LANG response that a client collects: 200,000 messages."""
 
+    listing_lines: int = 500_000
+    """Lines of such a response: the shortest cost a client twenty times their octets."""
+
     outstanding: int = 10_000
     """Commands that a client has issued and that wait for their answer."""
 

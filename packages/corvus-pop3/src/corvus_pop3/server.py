@@ -494,7 +494,7 @@ class ServerConnection(Speaker):
         capabilities = offer(
             self.policy,
             login=self._login_possible,
-            stls=self.policy.stls and V.STLS in ACCEPTED[self._state] and self._tls is None,
+            stls=self._stls_possible,
             transaction=self._state is S.TRANSACTION,
             expire=self._expire,
             login_delay=self._login_delay,
@@ -503,6 +503,12 @@ class ServerConnection(Speaker):
         self._queue(b"".join(line + b"\r\n" for line in capabilities.lines()) + b".\r\n")
         self._enter(ACCEPTED[self._state][V.CAPA])
         return CapabilitiesRequested()
+
+    @property
+    def _stls_possible(self) -> bool:
+        """Whether `_stls` would say yes: CAPA announces nothing that would be refused."""
+        before = V.STLS in ACCEPTED[self._state] and self._tls is None and not self._utf8
+        return self.policy.stls and before
 
     def _stls(self) -> Event:
         if not self.policy.stls:
