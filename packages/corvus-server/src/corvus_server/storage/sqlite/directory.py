@@ -123,10 +123,12 @@ class SQLiteDirectory:
         return known[key]
 
     async def _write_domain(self, run: Callable[[Transaction], _T]) -> _T:
-        try:
-            return await self._database.write(run)
-        finally:
-            self._known_domains.clear()
+        def then_forget(tx: Transaction) -> _T:
+            # With the commit, also when nobody waits for it any more.
+            tx.effects.append(self._known_domains.clear)
+            return run(tx)
+
+        return await self._database.write(then_forget)
 
     def domains(self) -> list[Domain]:
         return [_domain(row) for row in self._query(f"select {_DOMAIN} from domains order by name")]

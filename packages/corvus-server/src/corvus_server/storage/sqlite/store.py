@@ -44,7 +44,9 @@ from corvus_server.storage.values import Accepted, Finding, Intake, SweepReport
 __all__ = ["SQLiteStore"]
 
 _INDEX_PAUSE: Final = 0.2
-"""Seconds the indexer lets deliveries collect, and rests between its steps."""
+"""Seconds the indexer lets deliveries collect; a pause without a commit is a quiet moment."""
+_INDEX_PATIENCE: Final = 25
+"""Pauses that the indexer gives way to deliveries, at most."""
 
 
 @final
