@@ -10,6 +10,8 @@ from starlette.routing import BaseRoute, Route
 
 from corvus_server.web import live, signin
 from corvus_server.web.account import pages as account
+from corvus_server.web.admin import routes as admin
+from corvus_server.web.admin.figures import count
 from corvus_server.web.assets import Assets
 from corvus_server.web.mail import routes as mail
 from corvus_server.web.mail.outbox import Outbox
@@ -39,6 +41,7 @@ def build_app(services: Services) -> Starlette:
         *live.ROUTES,
         *account.ROUTES,
         *mail.ROUTES,
+        *admin.ROUTES,
     ]
     app = Starlette(
         routes=routes,
@@ -55,4 +58,5 @@ def build_app(services: Services) -> Starlette:
     )
     app.router.redirect_slashes = False  # it would make an address out of the Host field
     app.state.site = Site(services, Templates(assets), assets, Outbox(services))
+    count(app.state)
     return app

@@ -1,1 +1,1 @@
-"""The administrator's pages: health, directory, queue, verdicts, who is here, the live log."""
+"""The administrator's pages: health, directory, queue, decisions, who is here, the live log."""

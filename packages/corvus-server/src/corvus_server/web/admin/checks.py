@@ -14,8 +14,8 @@ from corvus_server import checklist, probes
 from corvus_server.checklist import DIFFERENT, GOOD, MISSING, UNKNOWN, Step
 from corvus_server.network import SystemNetwork
 from corvus_server.web import words
-from corvus_server.web.admin.frame import show
-from corvus_server.web.admin.stream import LONGEST, message, streamed
+from corvus_server.web.admin.common import show
+from corvus_server.web.live import event, stream
 from corvus_server.web.page import NotHere, Visit
 from corvus_server.web.services import Services
 
@@ -126,7 +126,7 @@ class Checker:
         return changed
 
     def _network(self) -> Any:
-        return getattr(self._services, "network", None) or SystemNetwork()
+        return self._services.network or SystemNetwork()
 
 
 def _named(hostname: str, domains: Sequence[str]) -> Step:
@@ -204,7 +204,7 @@ def answer_of(found: Sequence[Stage]) -> tuple[str, str]:
 
 
 async def health(visit: Visit) -> Response:
-    """``/admin``."""
+    """``/admin/health``."""
     checker = checker_of(visit.request)
     if not checker.steps or visit.services.now() - checker.at > STALE:
         await checker.settle()
@@ -214,14 +214,13 @@ async def health(visit: Visit) -> Response:
     waiting = sum(n for state, n in counts.items() if state.value in ("waiting", "leased", "held"))
     return await show(
         visit,
-        "health.html",
-        live="health",
+        "checks.html",
         stages=found,
+        anchor=anchor,
         answer=answer,
         tone=tone,
         all_good=tone == "good",
         waiting=waiting,
-        mails=visit.store.verdicts.recent(5),
         fingerprint=visit.services.fingerprint(),
         addresses=visit.services.addresses(),
     )
@@ -230,7 +229,7 @@ async def health(visit: Visit) -> Response:
 async def check(visit: Visit) -> Response:
     """Look now; outbound port 25 as well."""
     await checker_of(visit.request).settle(port=True)
-    return visit.redirect("/admin" + _fragment(visit.text("key")))
+    return visit.redirect("/admin/health" + _fragment(visit.text("key")))
 
 
 async def skip(visit: Visit) -> Response:
@@ -242,13 +241,11 @@ async def skip(visit: Visit) -> Response:
     if visit.text("skip") == "yes":
         held.append(key)
     await visit.store.settings.set(SKIPPED, held or None)
-    return visit.redirect("/admin" + _fragment(key))
+    return visit.redirect("/admin/health" + _fragment(key))
 
 
 def _fragment(key: str) -> str:
-    from urllib.parse import quote
-
-    return f"#{quote(anchor(key))}" if key else ""
+    return f"#{anchor(key)}" if key else ""
 
 
 def anchor(key: str) -> str:
@@ -257,7 +254,7 @@ def anchor(key: str) -> str:
 
 
 async def zone(visit: Visit) -> Response:
-    """``/admin/zone``: the records of all domains, or of one, as a zone file."""
+    """``/admin/health/zone``: the records of all domains, or of one, as a zone file."""
     domains = [domain.name for domain in visit.store.directory.domains()]
     wanted = visit.query("domain")
     if wanted:
@@ -276,18 +273,17 @@ async def zone(visit: Visit) -> Response:
 
 
 async def live(visit: Visit) -> Response:
-    """``/admin/live/health``: looks again and again while somebody watches."""
+    """``/admin/health/live``: looks again and again while somebody watches."""
     checker = checker_of(visit.request)
 
     async def source() -> AsyncIterator[bytes]:
-        loop = asyncio.get_running_loop()
-        end = loop.time() + LONGEST
-        seen = checker.at
-        yield b"retry: 3000\n\n"
-        while loop.time() < end:
-            changed = await checker.start() or not seen
-            seen = checker.at
-            yield message("change", "checked") if changed else b": nothing new\n\n"
+        seen = checker.steps
+        while True:
+            await asyncio.wait({checker.start()})
+            if checker.steps != seen:
+                seen = checker.steps
+                yield event("change", {})
+            yield b""  # whether the visitor still may
             await asyncio.sleep(EVERY)
 
-    return streamed(source())
+    return stream(visit, source, admin=True)
