@@ -683,15 +683,42 @@ def test_trailing_spaces_do_no_harm() -> None:
     assert feed(conn, b"DATA  \r\n") == [DataRequested(chunking=False)]
 
 
-@pytest.mark.parametrize(
-    "line", [b"", b"FOO", b"EHLO\tx", b"MAIL\x00", b"a" * 2047, b"EHLO a\x00b"]
-)
+@pytest.mark.parametrize("line", [b"", b"FOO", b"EHLO\tx", b"MAIL\x00", b"a" * 2047])
 def test_what_is_no_command(line: bytes) -> None:
     conn = ready()
     (event,) = feed(conn, line + b"\r\n")
     assert isinstance(event, CommandRejected)
     assert event.reply.code == 500
     assert event.verb == ""
+
+
+@pytest.mark.parametrize("control", [b"\0", b"\r", b"\n", b"\x7f"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"EHLO a?b", b"HELO ?", b"MAIL FROM:<a@b?>", b"MAIL FROM:<a@b> ?", b"NOOP ?", b"HELP ?"),
+        *(b"VRFY a?b", b"EXPN ?", b"AUTH PLAIN ?", b"RSET ?", b"QUIT?", b"DATA ?"),
+    ],
+)
+def test_controls_in_an_argument_are_refused_however_the_verb_is_spelt(
+    line: bytes, control: bytes
+) -> None:
+    replies = []
+    for spelt in (line, line.lower(), line[:1] + line[1:].swapcase()):
+        policy = Policy(auth_mechanisms=("PLAIN",), auth_in_clear=True).offering("EXPN")
+        (event,) = feed(ready(policy=policy), spelt.replace(b"?", control) + b"\r\n")
+        assert isinstance(event, CommandRejected)
+        assert event.reply.code in (500, 501, 503)
+        replies.append(event.reply)
+    assert len(set(replies)) == 1
+
+
+def test_a_size_of_bdat_with_a_control_in_it_ends_the_session() -> None:
+    """Where its octets end nobody knows; they must not be read as commands."""
+    conn = in_mail()
+    with pytest.raises(RemoteProtocolError):
+        feed(conn, b"BDAT 6\0 LAST\r\nNOOP\r\n")
+    assert conn.data_to_send() == b"501 5.5.4 Syntax: BDAT size [LAST]\r\n"
 
 
 def test_a_line_at_the_limit_is_read_and_one_beyond_it_is_not() -> None:

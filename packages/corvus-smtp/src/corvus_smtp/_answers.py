@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from corvus_smtp._data import DATAReader
-from corvus_smtp._says import ACCEPT, CLOSING, REJECT, greeting, hello
+from corvus_smtp._says import ACCEPT, CLOSING, REJECT, greeting, hello, helo
 from corvus_smtp._session import Session
 from corvus_smtp._state import State
 from corvus_smtp.errors import LocalProtocolError
@@ -32,6 +32,8 @@ from corvus_smtp.tls import TLSInfo
 __all__ = ["Answers"]
 
 
+_SMTP: Final = Protocol.SMTP
+
 #: Events whose acceptance is the same few octets every time.
 _STRAIGHT: Final = frozenset({MailOffered, RecipientOffered, MessageReceived})
 
@@ -53,7 +55,7 @@ class Answers(Session):
         if owed is None:
             raise LocalProtocolError("nothing to accept")
         kind = owed.__class__
-        if text is None and kind in _STRAIGHT and self._protocol is Protocol.SMTP:
+        if text is None and kind in _STRAIGHT and self._protocol is _SMTP:
             self._owed = None
             if not self._closing:
                 self._out += self._wires[kind]
@@ -225,7 +227,7 @@ class Answers(Session):
         if isinstance(owed, ConnectionOpened):
             return greeting(self._hostname, self._policy.greeting if text is None else text)
         if isinstance(owed, HelloReceived) and owed.verb == "HELO":
-            return Reply(250, None, self._hostname).wire()
+            return helo(self._hostname)
         return self._offers()[1]
 
     def _answer(self, owed: Event, reply: Reply) -> None:

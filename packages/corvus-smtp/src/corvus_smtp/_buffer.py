@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from corvus_smtp._state import State
 from corvus_smtp.errors import LocalProtocolError, RemoteProtocolError
 from corvus_smtp.tls import TLSInfo
 
 __all__ = ["Buffers"]
+
+#: To get a member of an enum by its class costs as much as a call.
+_TLS: Final = State.TLS
 
 
 class Buffers:
@@ -48,12 +53,12 @@ class Buffers:
             LocalProtocolError: After `receive_eof`, or while a TLS handshake is pending: what
                 arrives then belongs to TLS, or comes decrypted and waits for `start_tls`.
         """
-        if self._eof or self._state is State.TLS:
+        if self._eof or self._state is _TLS:
             raise LocalProtocolError(
                 "octets after the end" if self._eof else "octets while TLS is pending"
             )
         if self._position == len(self._buffer) and not self._more:
-            self._buffer = bytes(data)
+            self._buffer = data if data.__class__ is bytes else bytes(data)
             self._position = 0
         else:
             self._more.append(bytes(data))

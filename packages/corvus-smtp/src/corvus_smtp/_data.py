@@ -78,7 +78,9 @@ class DATAReader(_Reader):
             self._fresh = False
         # Most chunks of attachments hold no dot at all, and memchr sees that ten times faster.
         dot = buffer.find(b".", position)
-        end = buffer.find(END, max(dot - 2, position)) if dot >= 0 else -1
+        # A line that begins with one is the end, or the first of those that were doubled.
+        dotted = buffer.find(b"\r\n.", max(dot - 2, position)) if dot >= 0 else -1
+        end = buffer.find(END, dotted) if dotted >= 0 else -1
         if end >= 0:
             start, position = position, end + 5
             chunk = buffer[start : end + 2]
@@ -89,8 +91,7 @@ class DATAReader(_Reader):
         # "If the first character is a period and there are other characters on the line, the
         # first character is deleted" (RFC 5321 §4.5.2).  The CRLF in front is in this chunk,
         # because a CRLF at the end of one is held back.
-        # Where the first dot there is is that of the end, none is doubled.
-        if dot >= 0 and (end < 0 or dot != end + 2) and b"\r\n." in chunk:
+        if dotted != end:
             chunk = chunk.replace(b"\r\n.", b"\r\n")
         return self._judge(chunk), position, end >= 0
 

@@ -13,9 +13,14 @@ from corvus_smtp.events import (
     ConnectionOpened,
     DataRequested,
     HelloReceived,
+    HelpRequested,
     MailOffered,
+    MessageChunk,
     MessageReceived,
+    NoopReceived,
+    QuitReceived,
     RecipientOffered,
+    ResetReceived,
     StartTLSRequested,
     VerifyRequested,
 )
@@ -24,7 +29,7 @@ from corvus_smtp.limits import Limits, Policy
 from corvus_smtp.replies import Reply
 
 #: What accept() says, and what reject() says when told nothing else.
-ACCEPT: Final[Mapping[type, Reply]] = {
+ACCEPT: Final[dict[type, Reply]] = {
     StartTLSRequested: Reply(220, "2.0.0", "Ready to start TLS"),
     AuthStarted: Reply(235, "2.7.0", "Authentication succeeded"),
     AuthResponse: Reply(235, "2.7.0", "Authentication succeeded"),
@@ -47,20 +52,24 @@ REJECT: Final[Mapping[type, Reply]] = {
     MessageReceived: Reply(451, "4.3.0", "Local error in processing"),
     VerifyRequested: Reply(550, "5.1.1", "No such user here"),
 }
-#: The same as octets, with and without the enhanced status: the hot path formats nothing.
-ACCEPT_WIRE: Final = {
-    enhanced: {kind: reply.wire(enhanced=enhanced) for kind, reply in ACCEPT.items()}
+#: What is said without being told to.
+UNASKED: Final[dict[type, Reply]] = {
+    ResetReceived: Reply(250, "2.0.0", "OK"),
+    NoopReceived: Reply(250, "2.0.0", "OK"),
+    HelpRequested: Reply(214, "2.0.0", "See RFC 5321"),
+    QuitReceived: Reply(221, "2.0.0", "Bye"),
+    MessageChunk: Reply(250, "2.0.0", "Chunk taken"),
+}
+#: Both as octets, with and without the enhanced status: the hot path formats nothing.
+WIRES: Final[Mapping[bool, Mapping[type, bytes]]] = {
+    enhanced: {kind: reply.wire(enhanced=enhanced) for kind, reply in (ACCEPT | UNASKED).items()}
     for enhanced in (False, True)
 }
-OK: Final = Reply(250, "2.0.0", "OK")
 CLOSING: Final = Reply(421, "4.3.2", "Service closing transmission channel")
-HELP: Final = Reply(214, "2.0.0", "See RFC 5321")
-BYE: Final = Reply(221, "2.0.0", "Bye")
 BARE: Final = Reply(550, "5.6.0", "Message holds a CR or LF on its own (RFC 5321 section 2.3.8)")
 TOO_LARGE: Final = Reply(552, "5.3.4", "Message too big")
 NOT_ASCII: Final = Reply(553, "5.6.7", "Address is not ASCII: SMTPUTF8 was not asked for")
 NOT_BASE64: Final = Reply(501, "5.5.2", "Not base64")
-CHUNK_OK: Final = Reply(250, "2.0.0", "Chunk taken")
 
 
 def mail_error(error: ValueError, address: str, syntax: str) -> Reply:
@@ -80,6 +89,12 @@ def mail_error(error: ValueError, address: str, syntax: str) -> Reply:
 def greeting(hostname: str, text: str) -> bytes:
     """The 220, without an enhanced status (RFC 2034 §3)."""
     return Reply(220, None, f"{hostname} {text}").wire()
+
+
+@lru_cache(maxsize=256)
+def helo(hostname: str) -> bytes:
+    """The reply to HELO: the name alone."""
+    return Reply(250, None, hostname).wire()
 
 
 #: (hostname, id of the policy, id of the limits, TLS) -> what `hello` gives, and the two values

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from corvus_smtp._buffer import Buffers
 from corvus_smtp._data import BDATReader, DATAReader
-from corvus_smtp._says import ACCEPT_WIRE
+from corvus_smtp._says import WIRES
 from corvus_smtp._state import ACCEPTED, OUT_OF_SEQUENCE, State, Verb
 from corvus_smtp.commands import HELLO_NAME
 from corvus_smtp.errors import RemoteProtocolError
@@ -33,6 +34,22 @@ _WITHOUT_ARGUMENT: Final = frozenset({Verb.STARTTLS, Verb.DATA, Verb.RSET, Verb.
 #: Verbs that exist only where their extension is offered.
 _VERB_OF: Final = {Verb(verb): row.keyword for row in EXTENSIONS.values() for verb in row.verbs}
 
+#: The first five octets of a line -> its verb, for the commands that every session has, as they
+#: are mostly spelt: with an argument that is judged by an expression of its own, or with none.
+_EVERY: Final = {
+    b"MAIL ": Verb.MAIL,
+    b"RCPT ": Verb.RCPT,
+    b"DATA": Verb.DATA,
+    b"RSET": Verb.RSET,
+    b"NOOP": Verb.NOOP,
+    b"QUIT": Verb.QUIT,
+}
+STRAIGHT: Final[Mapping[Protocol, Mapping[bytes, Verb]]] = {
+    protocol: _EVERY | {b"%b " % verb.value.encode("ascii"): verb for verb in HELLO[protocol]}
+    for protocol in Protocol
+}
+_NONE: Final[Mapping[bytes, Verb]] = {}
+
 _HELLO_VERBS: Final = frozenset({Verb.EHLO, Verb.HELO, Verb.LHLO})
 _BEFORE_HELLO: Final = frozenset({State.GREETING, State.CONNECTED, State.REFUSED})
 
@@ -49,7 +66,6 @@ class Session(Buffers):
         "_bdat",
         "_body",
         "_challenges",
-        "_demanding",
         "_discarding",
         "_enhanced",
         "_errors",
@@ -71,6 +87,7 @@ class Session(Buffers):
         "_skip_refused",
         "_skip_reply",
         "_smtputf8",
+        "_straight",
         "_transactions",
         "_wires",
     )
@@ -94,8 +111,9 @@ class Session(Buffers):
         self._quirks = quirks
         self._protocol = protocol
         self._enhanced = "ENHANCEDSTATUSCODES" in policy.extensions
-        self._wires = ACCEPT_WIRE[self._enhanced]
-        self._demanding = policy.require_tls or policy.require_auth
+        self._wires = WIRES[self._enhanced]
+        # Where nothing is demanded the table alone decides about the commands of every session.
+        self._straight = _NONE if policy.require_tls or policy.require_auth else STRAIGHT[protocol]
         self._owed: Event | None = None
         self._pending: Event | None = None
         self._hello: HelloReceived | None = None

@@ -113,9 +113,11 @@ def parse_mail(
         UnknownParameter: No offered extension brings a parameter.
         ValueError: The value of a parameter is wrong.
     """
-    match = _PLAIN_MAIL.fullmatch(line)
-    if match is not None and len(match[2]) <= local_part and len(match[3]) <= 255:
-        return _ascii_dotted(match[1], match[2], match[3]), _NO_MAIL_PARAMETERS
+    plain = _PLAIN_MAIL.fullmatch(line)
+    if plain is not None:
+        octets, local, domain = plain.groups()
+        if len(local) <= local_part and len(domain) <= 255:
+            return _ascii_dotted(octets, local, domain), _NO_MAIL_PARAMETERS
     match = _match(_MAIL, line, b"MAIL FROM:", space=space)
     path = None if match["null"] else _mailbox(match, local_part)
     fields: dict[str, Any] = parse_parameters(match["rest"], MAIL_PARAMETERS, offered)
@@ -126,9 +128,11 @@ def parse_rcpt(
     line: bytes, offered: frozenset[str], *, local_part: int, space: bool
 ) -> tuple[Mailbox, RcptParameters]:
     """Read a RCPT command; raises as `parse_mail` does."""
-    match = _PLAIN_RCPT.fullmatch(line)
-    if match is not None and len(match[2]) <= local_part and len(match[3]) <= 255:
-        return _ascii_dotted(match[1], match[2], match[3]), _NO_RCPT_PARAMETERS
+    plain = _PLAIN_RCPT.fullmatch(line)
+    if plain is not None:
+        octets, local, domain = plain.groups()
+        if len(local) <= local_part and len(domain) <= 255:
+            return _ascii_dotted(octets, local, domain), _NO_RCPT_PARAMETERS
     match = _match(_RCPT, line, b"RCPT TO:", space=space)
     if match["postmaster"]:
         path = Mailbox(match["postmaster"].decode("ascii"), "")

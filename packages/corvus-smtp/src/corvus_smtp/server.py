@@ -14,12 +14,8 @@ from corvus_smtp._answers import Answers
 from corvus_smtp._data import BDATReader, DATAReader
 from corvus_smtp._says import (
     BARE,
-    BYE,
-    CHUNK_OK,
-    HELP,
     NOT_ASCII,
     NOT_BASE64,
-    OK,
     TOO_LARGE,
     mail_error,
 )
@@ -116,48 +112,45 @@ class ServerConnection(Answers):
         """
         if self._owed is not None and not self._closing:
             return PAUSED
+        if self._more:
+            self._join()
         while True:
-            if self._more:
-                self._join()
-            event: Event | Wait | None
-            if self._pending is not None:
-                event, self._pending = self._pending, None
+            event = self._pending
+            if event is not None:
+                self._pending = None
             else:
-                event = self._next()
-            if event is NEED_DATA:
-                if not self._eof:
-                    return NEED_DATA
-                self._end(Abort.DISCONNECTED)
-            elif isinstance(event, Wait):
-                return event
-            elif event is not None:
-                if event.owes:
-                    self._owed = event
-                return event
+                step = _STEPS[self._state](self)
+                if step is NEED_DATA:
+                    if not self._eof:
+                        return NEED_DATA
+                    self._end(Abort.DISCONNECTED)
+                    continue
+                if step is None:
+                    continue
+                if step is PAUSED:
+                    return PAUSED
+                event = step
+            if event.owes:
+                self._owed = event
+            return event
 
-    def _next(self) -> Event | Wait | None:
-        """Parse one thing; ``None`` means that it was one of which nobody need hear."""
-        state = self._state
-        if state is State.DATA:
-            return self._next_data()
-        if self._skip_reply is not None:
-            return self._next_skipped(self._skip_reply)
-        if state in _LISTENING:
-            return self._next_command()
-        if state is State.CHUNK:
-            return self._next_chunk()
-        if state is State.AUTH:
-            return self._next_auth()
-        if state is State.GREETING:
-            return ConnectionOpened()
-        if state is State.TLS:
-            return NEED_DATA if self._eof else PAUSED
+    # Private: one thing at a time; ``None`` means that it was one of which nobody need hear.
+
+    def _next_greeting(self) -> Event | Wait | None:
+        return ConnectionOpened()
+
+    def _next_tls(self) -> Event | Wait | None:
+        return NEED_DATA if self._eof else PAUSED
+
+    def _next_closed(self) -> Event | Wait | None:
         if self._error is not None:
             error, self._error = self._error, None
             raise error
         return ConnectionEnded()
 
     def _next_command(self) -> Event | Wait | None:
+        if self._skip_reply is not None:
+            return self._next_skipped(self._skip_reply)
         buffer, start = self._buffer, self._position
         if start == len(buffer):
             return NEED_DATA
@@ -172,17 +165,17 @@ class ServerConnection(Answers):
                 return self._refuse("", Reply(500, "5.5.2", "Line too long"))
         if line is None:
             return NEED_DATA
-        # The two commands of which there are most go straight to their expression, which admits
-        # no controls; nothing but the table can refuse them if the policy demands nothing.
-        head = line[:5]
-        if head == b"MAIL " and not self._demanding and Verb.MAIL in ACCEPTED[self._state]:
-            return self._on_mail(line)
-        if head == b"RCPT " and not self._demanding and Verb.RCPT in ACCEPTED[self._state]:
-            return self._on_rcpt(line)
+        # The commands of every session go straight to what they mean: nothing but the table can
+        # refuse them, and no expression that they meet there admits controls.
+        straight = self._straight.get(line[:5])
+        if straight is not None and straight in ACCEPTED[self._state]:
+            return _HANDLERS[straight](self, line)
         word = line.partition(b" ")[0]
         verb = VERBS.get(word) or VERBS.get(word.upper())
-        if verb is None or CONTROLS.search(line) is not None:
+        if verb is None:
             return self._refuse("", Reply(500, "5.5.2", "Command not recognised"))
+        if verb in _TEXTUAL and CONTROLS.search(line) is not None:
+            return self._refuse(verb.value, Reply(501, "5.5.4", "Control characters"))
         if verb is Verb.BDAT:
             return self._on_bdat(line)
         refusal = self._not_now(verb, line)
@@ -282,7 +275,7 @@ class ServerConnection(Answers):
         return None
 
     def _on_rset(self, line: bytes) -> Event | None:
-        self._say(OK)
+        self._out += self._wires[ResetReceived]
         event = self._after_abort(ResetReceived())
         if self._state is not State.CONNECTED:
             self._state = State.READY
@@ -305,15 +298,15 @@ class ServerConnection(Answers):
         return VerifyRequested(word, user)
 
     def _on_help(self, line: bytes) -> Event | None:
-        self._say(HELP)
+        self._out += self._wires[HelpRequested]
         return HelpRequested(line[5:].decode("ascii", "backslashreplace"))
 
     def _on_noop(self, line: bytes) -> Event | None:
-        self._say(OK)
+        self._out += self._wires[NoopReceived]
         return NoopReceived()
 
     def _on_quit(self, line: bytes) -> Event | None:
-        self._say(BYE)
+        self._out += self._wires[QuitReceived]
         event = self._after_abort(QuitReceived())
         self._end(Abort.RESET)
         return event
@@ -411,7 +404,7 @@ class ServerConnection(Answers):
             self._state = State.FAILED
             return MessageAborted(problem[1])
         # "A 250 response MUST be sent to each successful BDAT data block" (RFC 3030 §2).
-        self._say(CHUNK_OK)
+        self._out += self._wires[MessageChunk]
         self._state = State.BDAT
         return MessageChunk(chunk) if chunk else None
 
@@ -433,18 +426,25 @@ class ServerConnection(Answers):
         return None
 
 
-#: The states in which lines are commands.
-_LISTENING: Final = frozenset(
-    {
-        State.CONNECTED,
-        State.REFUSED,
-        State.READY,
-        State.MAIL,
-        State.RCPT,
-        State.BDAT,
-        State.FAILED,
-    }
-)
+#: Verbs with an argument that is text, and no expression that admits no controls.
+_TEXTUAL: Final = frozenset({Verb.VRFY, Verb.EXPN, Verb.HELP, Verb.NOOP})
+
+#: What is read in each state.
+_STEPS: Final[Mapping[State, Callable[[ServerConnection], Event | Wait | None]]] = {
+    State.GREETING: ServerConnection._next_greeting,
+    State.CONNECTED: ServerConnection._next_command,
+    State.REFUSED: ServerConnection._next_command,
+    State.READY: ServerConnection._next_command,
+    State.MAIL: ServerConnection._next_command,
+    State.RCPT: ServerConnection._next_command,
+    State.DATA: ServerConnection._next_data,
+    State.CHUNK: ServerConnection._next_chunk,
+    State.BDAT: ServerConnection._next_command,
+    State.FAILED: ServerConnection._next_command,
+    State.AUTH: ServerConnection._next_auth,
+    State.TLS: ServerConnection._next_tls,
+    State.CLOSED: ServerConnection._next_closed,
+}
 
 _HANDLERS: Final[Mapping[Verb, Callable[[ServerConnection, bytes], Event | None]]] = {
     Verb.EHLO: ServerConnection._on_hello,
