@@ -20,8 +20,9 @@ from corvus_dkim import (
     arc,
     taglist,
 )
-from corvus_dkim.canonical import BODY
+from corvus_dkim.canonical import BODY, relaxed_header
 from corvus_dkim.errors import DKIMError, RecordError, TagListError
+from corvus_dkim.header import Header
 from corvus_dkim.result import Status
 from corvus_testing.properties import cut
 from corvus_testing.strategies import cuts, hostile_octets
@@ -103,6 +104,16 @@ def test_canonical_bodies_are_what_the_rfc_says(body: bytes) -> None:
 def test_a_canonical_body_is_canonical(body: bytes, form: str) -> None:
     once = canonical(form, [body])
     assert canonical(form, [once]) == once
+
+
+@given(headers)
+def test_fields_canonicalized_together_are_those_canonicalized_alone(octets: bytes) -> None:
+    header = Header(octets)
+    for positions in (range(len(header.fields)), *([n] for n in range(len(header.fields)))):
+        if any(header.fields[n][:1] in (b" ", b"\t") for n in positions):
+            continue  # it has no name, and nobody can sign it
+        alone = [relaxed_header(*header.fields[n].partition(b":")[::2]) for n in positions]
+        assert header.canonical(positions, "relaxed") == b"".join(alone)
 
 
 @given(headers, bodies, st.tuples(forms, forms), cuts)

@@ -136,11 +136,15 @@ class RelaxedBody(SimpleBody):
 
     def _block(self, chunk: bytes) -> None:
         data = self._carry + chunk if self._carry else chunk
-        # "Reduce all sequences of WSP within a line to a single SP character" comes first, so that
-        # at most one space is left to "ignore at the end of lines".
-        data = _one_space(data)
-        if b" \r\n" in data:
-            data = data.replace(b" \r\n", b"\r\n")
+        if b"\t" in data:
+            data = data.translate(_TAB_TO_SPACE)
+        if b" " in data:  # base64 has none, and one octet is found ten times faster than two
+            # "Reduce all sequences of WSP within a line to a single SP character" comes first, so
+            # that at most one space is left to "ignore at the end of lines".
+            while b"  " in data:
+                data = data.replace(b"  ", b" ")
+            if b" \r\n" in data:
+                data = data.replace(b" \r\n", b"\r\n")
         # What the next octets may still change: one space, one CR, or both.
         if data.endswith((b" ", b"\r")):
             cut = len(data) - (2 if data.endswith(b" \r") else 1)

@@ -96,7 +96,7 @@ def _is_text(text: bytes) -> bool:
     if not lines:
         return True
     folds = text.count(b"\r\n ") + text.count(b"\r\n\t")
-    return len(lines) == 2 * folds and text.count(b"\r\n") == folds
+    return lines == b"\r\n" * folds
 
 
 def base64_value(value: bytes) -> bytes:
