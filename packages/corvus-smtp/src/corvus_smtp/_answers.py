@@ -32,7 +32,10 @@ from corvus_smtp.tls import TLSInfo
 __all__ = ["Answers"]
 
 
+# Bound once: to get a member of an enum by its class costs as much as a call.
 _SMTP: Final = Protocol.SMTP
+_READY, _MAIL, _RCPT, _DATA = State.READY, State.MAIL, State.RCPT, State.DATA
+_NORMALISE: Final = BareNewlines.NORMALISE
 
 #: Events whose acceptance is the same few octets every time.
 _STRAIGHT: Final = frozenset({MailOffered, RecipientOffered, MessageReceived})
@@ -259,16 +262,16 @@ class Answers(Session):
         if kind is RecipientOffered:
             if accepted:
                 self._recipients += 1
-                self._state = State.RCPT
+                self._state = _RCPT
         elif kind is MailOffered:
             if accepted:
-                self._state = State.MAIL
+                self._state = _MAIL
             else:
                 self._reset()
         elif kind is MessageReceived:
             # "the server MUST clear its buffers" whether it took the message or not
             # (RFC 5321 §4.1.1.4).
-            self._state = State.READY
+            self._state = _READY
             self._reset()
         elif kind is DataRequested:
             if accepted:
@@ -296,13 +299,13 @@ class Answers(Session):
             self._state = State.CONNECTED if accepted else State.REFUSED
 
     def _begin_message(self) -> None:
-        normalise = self._policy.bare_newlines is BareNewlines.NORMALISE
+        normalise = self._policy.bare_newlines is _NORMALISE
         self._message_open = True
         if self._bdat is not None:
             self._state = State.CHUNK
         else:
             self._reader = DATAReader(self._limits.message_size, normalise)
-            self._state = State.DATA
+            self._state = _DATA
 
     def _injected(self) -> None:
         # RFC 3207 §4.2 and CVE-2011-0411: octets behind STARTTLS would be obeyed as if they had

@@ -64,6 +64,8 @@ from corvus_smtp.replies import Reply
 
 __all__ = ["ServerConnection"]
 
+_BINARY_MIME: Final = BodyType.BINARY_MIME
+
 
 @final
 class ServerConnection(Answers):
@@ -244,7 +246,7 @@ class ServerConnection(Answers):
     def _on_data(self, line: bytes) -> Event | None:
         # "If a DATA command is issued after a MAIL command containing the body-value of
         # "BINARYMIME", a 503 "Bad sequence of commands" response MUST be sent" (RFC 3030 §3).
-        if self._body is BodyType.BINARY_MIME:
+        if self._body is _BINARY_MIME:
             return self._refuse("DATA", Reply(503, "5.5.1", "BINARYMIME is sent with BDAT"))
         return DataRequested(False)
 
@@ -265,7 +267,7 @@ class ServerConnection(Answers):
         if self._bdat is None:
             self._bdat = BDATReader(
                 self._limits.message_size,
-                binary=self._body is BodyType.BINARY_MIME,
+                binary=self._body is _BINARY_MIME,
                 normalise=self._policy.bare_newlines is BareNewlines.NORMALISE,
             )
             self._bdat.begin(size)
