@@ -224,12 +224,19 @@ def test_dns_is_asked_where_no_zone_is_given(
 
     def resolver(nameservers: list[str], *, port: int) -> Any:
         asked.append((list(nameservers), port))
-        return world.resolver
+        return Resolver()
+
+    class Resolver:
+        def resolve(self, name: str, rdtype: str) -> Any:
+            return world.resolver.resolve(name, rdtype)
+
+        def resolve_many(self, lookups: Any) -> list[Any]:
+            return [self.resolve(q.name, q.rdtype) for q in lookups]
 
     monkeypatch.setattr(dns, "DNSResolver", resolver)
     signed = world.signed()
     now = ("--now", str(world.now))
-    assert run("verify", *now, stdin=signed)[0] == 0
+    assert run("verify", *now, stdin=world.signer("rsa").sign(world.message) + signed)[0] == 0
     assert run("verify", *now, "--resolver", "192.0.2.53", stdin=signed)[0] == 0
     assert run("verify", *now, "--resolver", "::1#5353", stdin=signed)[0] == 0
     assert asked == [([], 53), (["192.0.2.53"], 53), (["::1"], 5353)]
@@ -240,6 +247,7 @@ def test_a_missing_dnspython_is_told(run: Any, world: Any, monkeypatch: pytest.M
     code, _, err = run("verify", stdin=world.signed())
     assert code == 69
     assert "corvus-dkim[dns]" in err
+    assert run("verify", stdin=world.message)[0] == 2, "nothing has to be asked"
 
 
 def test_a_reader_that_goes_away_is_no_error(folder: Path) -> None:

@@ -12,19 +12,23 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from corvus_dkim import arc, rotation
 from corvus_dkim.errors import DKIMError
 from corvus_dkim.key import PrivateKey, generate_key
 from corvus_dkim.line_ends import normalise
-from corvus_dkim.lookup import ZoneResolver
+from corvus_dkim.lookup import Answer, Lookup, ZoneResolver
 from corvus_dkim.policy import Policy
 from corvus_dkim.record import bind_record, key_record
 from corvus_dkim.result import SignatureResult, Status
 from corvus_dkim.sign import EXPIRES_IN, Signer, sign_with
 from corvus_dkim.verify import verify
+
+if TYPE_CHECKING:
+    from corvus_dkim.dns import DNSResolver
 
 PASS: Final = 0
 FAIL: Final = 1
@@ -254,14 +258,32 @@ def _password(arguments: argparse.Namespace) -> bytes | None:
 def _resolver(arguments: argparse.Namespace) -> Any:
     if arguments.zone is not None:
         return ZoneResolver.from_json(_read(arguments.zone))
-    try:
-        from corvus_dkim.dns import DNSResolver
-    except ImportError:
-        raise _Failed(
-            UNAVAILABLE, "asking DNS needs dnspython (pip install 'corvus-dkim[dns]'), or --zone"
-        ) from None
-    address, _, port = (arguments.resolver or "").partition("#")
-    return DNSResolver([address] if address else (), port=int(port or 53))
+    return _DNS(arguments.resolver or "")
+
+
+class _DNS:
+    """Real DNS, from the first question on: a message without signatures needs none."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+
+    def resolve_many(self, lookups: Sequence[Lookup]) -> list[Answer]:
+        return self._resolver().resolve_many(lookups)
+
+    def resolve(self, name: str, rdtype: str) -> Answer:
+        return self._resolver().resolve(name, rdtype)
+
+    @cache  # noqa: B019 - it lives as long as the command
+    def _resolver(self) -> DNSResolver:
+        try:
+            from corvus_dkim.dns import DNSResolver
+        except ImportError:
+            raise _Failed(
+                UNAVAILABLE,
+                "asking DNS needs dnspython (pip install 'corvus-dkim[dns]'), or --zone",
+            ) from None
+        address, _, port = self._server.partition("#")
+        return DNSResolver([address] if address else (), port=int(port or 53))
 
 
 def _duration(text: str) -> int | None:
