@@ -118,10 +118,13 @@ class Clock:
 
     def __init__(self, epoch: float = EPOCH) -> None:
         self._epoch = epoch
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __call__(self) -> float:
         return self._epoch + self.monotonic()
 
     def monotonic(self) -> float:
-        """Virtual seconds since the loop began."""
-        return asyncio.get_running_loop().time()
+        """Virtual seconds since the loop began; a thread is told the time of the loop it works for."""
+        with contextlib.suppress(RuntimeError):
+            self._loop = asyncio.get_running_loop()
+        return 0.0 if self._loop is None else self._loop.time()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, Final, final
 
@@ -42,8 +43,12 @@ class End(asyncio.Transport):
     #: `asyncio.loop.start_tls` wants to be told that it may.
     _start_tls_compatible = True
 
-    def __init__(self, line: Line, here: tuple[str, int], there: tuple[str, int]) -> None:
+    def __init__(
+        self, line: Line, here: tuple[str, int], there: tuple[str, int], context: Context
+    ) -> None:
         super().__init__({"peername": there, "sockname": here})
+        self.context = context
+        """In which this end's protocol is called, so that each machine's tasks are its own."""
         self.line = line
         self.peer: End
         self._loop = asyncio.get_running_loop()
@@ -80,7 +85,7 @@ class End(asyncio.Transport):
     def resume_reading(self) -> None:
         if not self._reading:
             self._reading = True
-            self._loop.call_soon(self._consume)
+            self._loop.call_soon(self._consume, context=self.context)
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         self._high = HIGH_WATER if high is None else high
@@ -110,7 +115,7 @@ class End(asyncio.Transport):
             return
         self.write_eof()
         self._closing = True
-        self._loop.call_soon(self._lose, None)
+        self._loop.call_soon(self._lose, None, context=self.context)
 
     def abort(self) -> None:
         self._force_close(None)
@@ -121,7 +126,7 @@ class End(asyncio.Transport):
             return
         self._closing = True
         self._eof_sent = True
-        self._loop.call_soon(self._lose, error)
+        self._loop.call_soon(self._lose, error, context=self.context)
         self._loop.call_later(self.line.weather.delay, self.peer._reset)
 
     # What happens on the line.
@@ -131,7 +136,7 @@ class End(asyncio.Transport):
         # of the same moment, so the order is kept here.
         self._sent.append(piece)
         self._next = max(self._next, self._loop.time() + self.line.weather.delay)
-        self._loop.call_at(self._next, self._carry)
+        self._loop.call_at(self._next, self._carry, context=self.peer.context)
 
     def _carry(self) -> None:
         self.line.carry(self, self._sent.popleft())
@@ -166,13 +171,17 @@ class End(asyncio.Transport):
         self._under_way -= octets
         if self._paused and self._under_way <= self._high // 4:
             self._paused = False
-            if not self._lost:
-                self._protocol.resume_writing()
+            self._loop.call_soon(self._resume_writing, context=self.context)
+
+    def _resume_writing(self) -> None:
+        if not self._lost and not self._paused:
+            self._protocol.resume_writing()
 
     def _reset(self) -> None:
         if not self._lost:
             self._closing = True
-            self._lose(ConnectionResetError("the line was cut"))
+            error = ConnectionResetError("the line was cut")
+            self._loop.call_soon(self._lose, error, context=self.context)
 
     def _lose(self, error: BaseException | None) -> None:
         if self._lost:
@@ -186,18 +195,25 @@ class End(asyncio.Transport):
 class Line:
     """Two ends and what lies between."""
 
-    def __init__(self, weather: Weather, client: tuple[str, int], server: tuple[str, int]) -> None:
+    def __init__(
+        self,
+        weather: Weather,
+        client: tuple[str, int],
+        server: tuple[str, int],
+        *,
+        server_context: Context | None = None,
+    ) -> None:
         self.weather = weather
         self.pieces = 0
-        self.client = End(self, client, server)
-        self.server = End(self, server, client)
+        self.client = End(self, client, server, copy_context())
+        self.server = End(self, server, client, server_context or copy_context())
         self.client.peer, self.server.peer = self.server, self.client
 
     def connect(self, client: asyncio.BaseProtocol, server: asyncio.BaseProtocol) -> None:
         """Give each end its protocol; both hear `connection_made`, the server first."""
         for end, protocol in ((self.server, server), (self.client, client)):
             end.set_protocol(protocol)
-            protocol.connection_made(end)
+            end.context.run(protocol.connection_made, end)
 
     @property
     def over(self) -> bool:

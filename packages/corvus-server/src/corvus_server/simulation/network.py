@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from typing import Any, final
 
 from corvus_server.simulation.links import Line, Weather
@@ -26,12 +27,16 @@ class SimulatedNetwork:
         """Connections that stand, oldest first."""
         self.connections = 0
         """Connections so far."""
-        self._listening: dict[tuple[str, int], Callable[[], asyncio.Protocol]] = {}
+        self._listening: dict[tuple[str, int], tuple[Callable[[], asyncio.Protocol], Context]] = {}
         self._ports = 0
 
     def listen(self, address: str, port: int, factory: Callable[[], asyncio.Protocol]) -> None:
-        """Let *factory* make a protocol for each connection to *address* and *port*."""
-        self._listening[address, port] = factory
+        """
+        Let *factory* make a protocol for each connection to *address* and *port*.
+
+        It is called in the context of whoever listens, not of whoever connects.
+        """
+        self._listening[address, port] = (factory, copy_context())
 
     def unlisten(self, address: str) -> None:
         """Let nobody listen at *address* any more: its machine is off."""
@@ -78,11 +83,13 @@ class SimulatedNetwork:
             raise ConnectionRefusedError(f"nobody answers at {address} port {port}")
         self._ports = self._ports % 50_000 + 1
         self.connections += 1
-        line = Line(weather, (here, 10_000 + self._ports), (address, port))
+        make, context = listener
+        context = context.copy()
+        line = Line(weather, (here, 10_000 + self._ports), (address, port), server_context=context)
         self.lines = [each for each in self.lines if not each.over]
         self.lines.append(line)
         protocol = factory()
-        line.connect(protocol, listener())
+        line.connect(protocol, context.run(make))
         return line.client, protocol
 
     def identify(self, address: str) -> str:
