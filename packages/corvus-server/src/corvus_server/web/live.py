@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, Final
 
 from starlette.responses import Response, StreamingResponse
@@ -78,7 +78,7 @@ def event(name: str, data: Any, number: int | None = None) -> bytes:
 
 async def changes(
     subscribe: Callable[[Callable[..., None]], Callable[[], None]],
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """``change`` whenever *subscribe* calls back; many calls at once are one."""
     happened = asyncio.Event()
     stop = subscribe(lambda *_: happened.set())

@@ -76,7 +76,11 @@ def entries_of(visit: Visit, message: Message) -> list[QueueEntry]:
         wanted |= set(identifiers(report.returned))
     if not wanted:
         return []
-    held = visit.store.queue.entries(account_id=visit.me.id, finished=True, limit=LOOKED_AT)
+    entries = visit.store.queue.entries
+    held = [
+        *entries(account_id=visit.me.id, limit=LOOKED_AT),
+        *entries(account_id=visit.me.id, finished=True, limit=LOOKED_AT),
+    ]
     return [entry for entry in held if entry.notes.get("id") in wanted]
 
 
