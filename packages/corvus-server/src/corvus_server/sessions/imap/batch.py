@@ -121,18 +121,14 @@ class Batch:
             return found[offset : offset + length]
         return self._session.store.messages.read_body(self._body(at), offset, length)
 
+    def header_size(self, at: int) -> int:
+        """Octets of its header with the empty line; only what needs it has named the column."""
+        sizes = self._columns.get("header_size")
+        return sizes[at] if sizes is not None else 0
+
     def header(self, at: int) -> bytes:
         """Its header with the empty line; the whole message where no empty line ends the header."""
-        sizes = self._columns.get("header_size")
-        if sizes is None:
-            box = self._session.box
-            rows = self._session.store.messages.fetch(
-                box.mailbox_id, (self.uids[at],), ("header_size",)
-            )
-            size = rows[0][1] if rows else 0
-        else:
-            size = sizes[at]
-        octets = self.read(at, 0, size)
+        octets = self.read(at, 0, self.header_size(at))
         return octets if octets.endswith((b"\n\r\n", b"\n\n")) else self.octets(at)
 
     def part(self, at: int) -> corvus_message.Part:

@@ -86,8 +86,7 @@ class _Large:
 
     async def source(self, item: Item) -> Source:
         if isinstance(item, Stretch):
-            header_size = self._batch.stored("header_size")[0]
-            start, length = item.bounds(self.body.size, header_size)
+            start, length = item.bounds(self.body.size, self._batch.header_size(0))
             return range(start, start + length)
         if isinstance(item, Parsed):
             found = self._where(item.section)

@@ -13,7 +13,7 @@ from corvus_imap.render import numbers
 from corvus_imap.sort import SortFacts
 from corvus_imap.sort import sort as order_of
 from corvus_imap.thread import ThreadFacts
-from corvus_message import base_subject
+from corvus_message import base_subject, parse, references, split_subject
 from corvus_server.sessions.imap.search import Found, asks_modseq, begin, end, find, highest
 from corvus_server.storage.facts import cut_fields, field_codes
 
@@ -27,9 +27,7 @@ MANY: Final = 1000
 
 _ADDRESSES: Final = frozenset({SortField.FROM, SortField.TO, SortField.CC})
 _ADDRESS_FIELDS: Final = field_codes([b"from", b"to", b"cc"]) or frozenset()
-_THREAD_FIELDS: Final = (
-    field_codes([b"date", b"subject", b"message-id", b"in-reply-to", b"references"]) or frozenset()
-)
+_REFERENCE_FIELDS: Final = field_codes([b"in-reply-to", b"references"]) or frozenset()
 
 
 async def _rows(
@@ -111,11 +109,22 @@ async def thread(session: IMAPSession, command: Thread) -> None:
     found = await find(session, command.key)
     view = session.box.view
     facts: list[ThreadFacts] = []
-    async for rows in _rows(session, found.uids, ("internal_time", "header_fields")):
-        for uid, internal, packed in rows:
-            header = _header(session, uid, packed, _THREAD_FIELDS)
-            number = uid if command.uid else view.seq(uid) or 0
-            facts.append(ThreadFacts.of(header, number, internal))
+    names = ("internal_time", "sent_at", "subject", "message_id", "header_fields")
+    async for rows in _rows(session, found.uids, names):
+        for uid, internal, sent, subject, message_id, packed in rows:
+            header = _header(session, uid, packed, _REFERENCE_FIELDS)
+            text, is_reply = split_subject(subject)
+            facts.append(
+                ThreadFacts(
+                    number=uid if command.uid else view.seq(uid) or 0,
+                    sent_date=internal if sent is None else sent,
+                    base_subject=text,
+                    is_reply=is_reply,
+                    message_id=message_id or None,
+                    # Most messages answer none.
+                    references=() if header == b"\r\n" else tuple(references(parse(header))),
+                )
+            )
     build = _ALGORITHMS[command.algorithm]
     session.conn.send(responses.Thread(await _run(len(facts), lambda: build(facts))))
     end(session, expunges)

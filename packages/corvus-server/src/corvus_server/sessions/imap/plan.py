@@ -26,7 +26,8 @@ from corvus_imap.types.fetch import (
     SectionText,
 )
 from corvus_server.sessions.imap.batch import Batch
-from corvus_server.storage.facts import cut_fields, field_codes, format_internal_date
+from corvus_server.sessions.imap.words import words
+from corvus_server.storage.facts import field_codes, format_internal_date
 
 A = FetchAttribute
 Values = Iterable[bytes]
@@ -105,27 +106,29 @@ class Kept(Item):
         self._section = item.section
 
     def columns(self, batch: Batch) -> tuple[Values, ...]:
-        found = []
         codes = self._codes
-        for at, packed in enumerate(batch.stored("header_fields")):
-            if packed is None:  # too much to keep, or told as it stands: the header itself says it
-                found.append(section_octets(batch.header(at), self._section) or b"")
-            else:
-                found.append(cut_fields(packed, codes))
-        return _literals(found), found
+        # `facts.cut_fields` without its empty line: a code octet, the field, NUL between.
+        found = [
+            b"".join([field[1:] for field in kept.split(b"\0") if field and field[0] in codes])
+            if kept is not None
+            # Too much to keep, or told as it stands: the header itself says it.
+            else (section_octets(batch.header(at), self._section) or b"\r\n")[:-2]
+            for at, kept in enumerate(batch.stored("header_fields"))
+        ]
+        return [b"{%d}\r\n" % (len(octets) + 2) for octets in found], found, repeat(b"\r\n")
 
 
 @final
 class Stretch(Item):
     """The message, its header or its text: octets that lie together."""
 
-    __slots__ = ("partial", "text")
+    __slots__ = ("needs", "partial", "text")
 
     opens = True
-    needs = ("header_size",)
 
     def __init__(self, label: bytes, text: SectionText | None, partial: Partial | None) -> None:
         super().__init__(label + b" ")
+        self.needs = () if text is None else ("header_size",)
         self.text = text
         self.partial = partial
 
@@ -153,10 +156,8 @@ class Stretch(Item):
             found = [batch.octets(at) for at in range(len(batch))]
         else:
             found = [
-                batch.read(at, *self.bounds(body.size, header_size))
-                for at, (body, header_size) in enumerate(
-                    zip(batch.bodies, batch.stored("header_size"), strict=True)
-                )
+                batch.read(at, *self.bounds(body.size, batch.header_size(at)))
+                for at, body in enumerate(batch.bodies)
             ]
         return _literals(found), found
 
@@ -276,7 +277,7 @@ def _previews(values: Sequence[str]) -> list[bytes]:
 
 
 _ATTRIBUTES: Final[dict[FetchAttribute, Item]] = {
-    A.UID: Computed(b"UID ", b"", lambda batch: numbers(batch.uids)),
+    A.UID: Computed(b"UID ", b"", lambda batch: words(batch.uids)),
     A.FLAGS: Computed(b"FLAGS (", b")", lambda batch: batch.flag_texts()),
     A.MODSEQ: Computed(b"MODSEQ (", b")", lambda batch: numbers(batch.column("modseqs"))),
     A.RFC822_SIZE: Computed(b"RFC822.SIZE ", b"", lambda batch: numbers(batch.column("sizes"))),
@@ -349,7 +350,7 @@ class Plan:
         # "* ", "1", " FETCH (UID ", "7", ")\r\n": constants and columns turn by turn, all of it in C.
         turns: list[Iterable[bytes]] = [
             repeat(b"* "),
-            numbers(batch.seqs),
+            words(batch.seqs),
             repeat(self._between[0]),
         ]
         for item, behind in zip(self.items, self._between[1:], strict=True):

@@ -7,6 +7,7 @@ texts from the store; no body is opened here.
 
 from __future__ import annotations
 
+import sys
 import time
 from array import array
 from collections.abc import Callable, Collection, Sequence
@@ -17,7 +18,6 @@ from corvus_imap import commands as c
 from corvus_imap import responses
 from corvus_imap.extensions.sort import Sort, Thread
 from corvus_imap.match import uses_numbers
-from corvus_imap.render import numbers
 from corvus_imap.types import search as k
 from corvus_imap.types.search import SearchReturn
 from corvus_imap.types.sequence import SequenceSet
@@ -35,6 +35,9 @@ _WHICH: Final = {
     k.DateField.SENT: "sent",
     k.DateField.SAVED: "saved",
 }
+#: Where the low octet of a number stands in an array, and which octets have a flag.
+_LOW: Final = 0 if sys.byteorder == "little" else array("I").itemsize - 1
+_HAVING: Final = {bit: bytes(bool(value & bit) for value in range(256)) for bit in _BITS.values()}
 #: The ordinal of 1 January 1970.
 _EPOCH: Final = 719_163
 #: Rows that are read from the store at a time.
@@ -49,7 +52,9 @@ class Found:
 
     def __init__(self, seqs: Sequence[int], uids: Sequence[int]) -> None:
         self.seqs = seqs
+        """By number, ascending."""
         self.uids = uids
+        """The same messages by UID."""
 
 
 async def find(session: IMAPSession, key: k.SearchKey) -> Found:
@@ -185,13 +190,14 @@ class _Search:
         if name == "\\recent":
             return self._mask(map(self._box.is_recent, self.uids))
         flags = self._column("flags")
-        values = set(flags)
         bit = _BITS.get(name)
         if bit is not None:
-            having = {value for value in values if value & bit}
-        else:
-            names = self._state.keywords.keywords
-            having = {v for v in values if name in [each.lower() for each in names(v)]}
+            # System flags are the low octet of each number.
+            octets = array("I", flags).tobytes()[_LOW :: array("I").itemsize]
+            return self._mask(octets.translate(_HAVING[bit]))
+        values = set(flags)
+        names = self._state.keywords.keywords
+        having = {v for v in values if name in [each.lower() for each in names(v)]}
         if not having:
             return 0
         return self._mask(map(having.__contains__, flags))
@@ -260,7 +266,7 @@ async def search(session: IMAPSession, command: c.Search) -> None:
         conn = session.conn
         line = b"* SEARCH"
         if named:
-            line += b" " + b" ".join(numbers(named))
+            line += " ".join(["", *map(str, named)]).encode("ascii")
             if asks_modseq(command.key):
                 # "the server MUST also append ... the highest mod-sequence" (RFC 7162 §3.1.5).
                 line += b" (MODSEQ %d)" % (highest(session, found.uids) or 0)
