@@ -736,3 +736,33 @@ def test_what_a_421_in_a_message_leaves() -> None:
         ReplyReceived(data, Reply(421, None, "bye")),
         ConnectionEnded(),
     ]
+
+
+def test_a_call_that_raises_changes_nothing() -> None:
+    """A sender that has filled the line reads the replies, and goes on where it was."""
+    conn = ready("PIPELINING", limits=Limits(pipelined=2))
+    conn.mail("a@b.example")
+    conn.rcpt("c@d.example")
+    for call in (conn.data, conn.reset, conn.ehlo, lambda: conn.mail(None)):
+        with pytest.raises(LocalProtocolError, match="too many"):
+            call()
+    feed(conn, b"250 ok\r\n250 ok\r\n")
+    conn.data_to_send()
+    conn.data()
+    assert conn.data_to_send() == b"DATA\r\n"
+
+
+def test_behind_tls_the_transaction_of_before_is_gone() -> None:
+    conn = ready("STARTTLS")
+    conn.mail("a@b.example")
+    feed(conn, b"250 ok\r\n")
+    conn.starttls()
+    feed(conn, b"220 go\r\n")
+    conn.data_to_send()
+    conn.start_tls(TLSInfo())
+    with pytest.raises(LocalProtocolError, match="mail"):
+        conn.rcpt("c@d.example")
+    conn.ehlo()
+    feed(conn, b"250 mx.example\r\n")
+    conn.mail("a@b.example")
+    assert conn.data_to_send() == b"EHLO client.example\r\nMAIL FROM:<a@b.example>\r\n"

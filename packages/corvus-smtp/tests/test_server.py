@@ -1141,3 +1141,24 @@ def test_replies_to_each_after_close_go_nowhere() -> None:
     conn.reply_each([Reply(250), Reply(250)])
     assert conn.data_to_send() == b""
     assert conn.owed is None
+
+
+def test_a_message_that_is_complete_but_not_told_is_aborted_by_close() -> None:
+    """421 has been said: who took it for received would deliver what the client sends again."""
+    conn = in_mail()
+    feed(conn, b"DATA\r\n")
+    conn.data_to_send()
+    conn.receive_data(b"hello\r\n.\r\n")
+    assert conn.next_event() == MessageChunk(b"hello\r\n")
+    conn.close()
+    assert pull(conn) == [MessageAborted(Abort.CLOSED), ConnectionEnded()]
+    assert conn.data_to_send() == b"421 4.3.2 Service closing transmission channel\r\n"
+
+
+def test_close_between_an_abort_and_the_ehlo_behind_it_asks_nothing_more() -> None:
+    conn = in_mail()
+    feed(conn, b"BDAT 3\r\nabc")
+    conn.receive_data(b"EHLO again\r\n")
+    assert conn.next_event() == MessageAborted(Abort.RESET)
+    conn.close()
+    assert pull(conn) == [ConnectionEnded()]

@@ -303,3 +303,19 @@ def test_a_long_text_is_never_cut_inside_a_character() -> None:
     wire = Reply(550, None, "x" + "\u20ac" * 400).wire(utf8=True)
     for line in wire.split(b"\r\n"):
         line.decode("utf-8")
+
+
+def test_other_parameters_are_those_that_were_checked() -> None:
+    other: dict[str, str | None] = {"X-A": "1"}
+    values = MailParameters(other=other), RcptParameters(other=other)
+    other["X-A"] = "1\r\nRCPT TO:<x@y.example>"
+    assert [dict(value.other) for value in values] == [{"X-A": "1"}] * 2
+
+
+@pytest.mark.parametrize(
+    ("addr_type", "address"), [("rfc822", "jörg@x.example"), ("utf-8", "\ud800"), ("X400", "ä")]
+)
+def test_an_original_recipient_can_be_written(addr_type: str, address: str) -> None:
+    with pytest.raises(ValueError, match="original recipient"):
+        OriginalRecipient(addr_type, address)
+    assert OriginalRecipient("UTF-8", "jörg@x.example").address == "jörg@x.example"

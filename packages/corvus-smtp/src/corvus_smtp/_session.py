@@ -17,6 +17,7 @@ from corvus_smtp.events import (
     Event,
     HelloReceived,
     MessageAborted,
+    MessageReceived,
 )
 from corvus_smtp.extensions import EXTENSIONS
 from corvus_smtp.limits import Limits, Policy, Quirks
@@ -193,8 +194,13 @@ class Session(Buffers):
 
     def _end(self, why: Abort) -> None:
         """Nothing will be read any more; an open message is aborted first."""
-        if self._message_open:
+        waiting = self._pending
+        if self._message_open or isinstance(waiting, MessageReceived):
+            # One that has come to its end, of which nobody was told: a 250 can no more be said,
+            # so nobody may take it for accepted.
             self._pending = MessageAborted(why)
+        elif waiting is not None and waiting.owes:
+            self._pending = None
         self._skip_reply = None
         self._reset()
         self._forget()

@@ -183,9 +183,11 @@ class ClientConnection(Pipeline):
         if parameters.size is not None and offered.size is not None:
             if parameters.size > offered.size:
                 raise NotOffered("SIZE", _TOO_LARGE)
-        self._planned, self._planned_recipients = parameters, 0
         line = b"MAIL FROM:<%b>%b" % (b"" if path is None else bytes(path), words)
-        return self._line_up(Command(Verb.MAIL, path, line, binary=body is BodyType.BINARY_MIME))
+        binary = body is BodyType.BINARY_MIME
+        command = self._line_up(Command(Verb.MAIL, path, line, binary=binary))
+        self._planned, self._planned_recipients = parameters, 0
+        return command
 
     def rcpt(
         self, forward_path: Mailbox | str, parameters: RcptParameters = RcptParameters()
@@ -204,8 +206,10 @@ class ClientConnection(Pipeline):
         if path.needs_smtputf8 and not self._planned.smtputf8:
             raise NotOffered("SMTPUTF8", _LACKING["SMTPUTF8"])
         words, _ = format_parameters(parameters, RCPT_PARAMETERS, self._capabilities)
+        line = b"RCPT TO:<%b>%b" % (bytes(path), words)
+        command = self._line_up(Command(Verb.RCPT, path, line))
         self._planned_recipients += 1
-        return self._line_up(Command(Verb.RCPT, path, b"RCPT TO:<%b>%b" % (bytes(path), words)))
+        return command
 
     def data(self, *, chunking: bool | None = None) -> Command:
         """
@@ -227,10 +231,12 @@ class ClientConnection(Pipeline):
         if binary and chunking is False:
             # "BINARYMIME cannot be used with the DATA command" (RFC 3030 §3).
             raise LocalProtocolError("BINARYMIME is sent with BDAT")
-        self._planned = None
         if chunking or (chunking is None and self._can_chunk):
-            return self._line_up(Command(Verb.BDAT))
-        return self._line_up(Command(Verb.DATA, line=b"DATA"))
+            command = self._line_up(Command(Verb.BDAT))
+        else:
+            command = self._line_up(Command(Verb.DATA, line=b"DATA"))
+        self._planned = None
+        return command
 
     def chunk(self, octets: bytes) -> None:
         """
@@ -279,8 +285,9 @@ class ClientConnection(Pipeline):
 
     def reset(self) -> Command:
         """Give the transaction up: RSET."""
+        command = self._line_up(Command(Verb.RSET, line=b"RSET"))
         self._planned = None
-        return self._line_up(Command(Verb.RSET, line=b"RSET"))
+        return command
 
     def noop(self) -> Command:
         """Ask whether the server is there."""
@@ -323,6 +330,7 @@ class ClientConnection(Pipeline):
         self._state = State.CONNECTED
         self._capabilities = Capabilities()
         self._greeted = False
+        self._planned = self._transaction = None
 
     # Events.
 
@@ -357,9 +365,10 @@ class ClientConnection(Pipeline):
     # Private: lining up.
 
     def _hello(self, verb: Verb) -> Command:
-        self._planned = None
         line = f"{verb.value} {self._hostname}".encode("ascii")
-        return self._line_up(Command(verb, line=line))
+        command = self._line_up(Command(verb, line=line))
+        self._planned = None
+        return command
 
     def _ask(self, verb: Verb, text: str) -> Command:
         utf8 = not text.isascii()

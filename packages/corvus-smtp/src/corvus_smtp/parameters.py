@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f]")
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
 #   addr-type = atom                                     ; RFC 3461 §4.2
 _ADDR_TYPE: Final = re.compile("[A-Za-z0-9!#$%&'*/?^_`{|}~-]{1,63}")
 #   esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")
@@ -29,8 +30,11 @@ _KEYWORD: Final = re.compile("[A-Z0-9][A-Z0-9-]*+")
 _VALUE: Final = re.compile("[!-<>-~]++")
 
 
+_NOTHING: Final[Mapping[str, str | None]] = MappingProxyType({})
+
+
 def _none() -> Mapping[str, str | None]:
-    return MappingProxyType({})
+    return _NOTHING
 
 
 class BodyType(enum.Enum):
@@ -72,6 +76,12 @@ class OriginalRecipient:
             raise ValueError("an address type is an atom")
         if not self.address or _CONTROLS.search(self.address):
             raise ValueError("an original recipient may not be empty or hold control characters")
+        # Addresses of the other types are "printable (graphic and white space) characters from
+        # the US-ASCII" repertoire (RFC 3461 §4.2).
+        if not self.address.isascii() and self.addr_type.lower() != "utf-8":
+            raise ValueError("an original recipient beyond ASCII has the type utf-8")
+        if _SURROGATES.search(self.address):
+            raise ValueError("an original recipient may not hold surrogates")
 
 
 @final
@@ -112,7 +122,7 @@ class MailParameters:
             raise ValueError("ENVID has 1 to 100 characters")
         if self.auth:
             Mailbox.parse(self.auth)
-        _check_other(self.other)
+        object.__setattr__(self, "other", _checked(self.other))
 
 
 @final
@@ -129,15 +139,20 @@ class RcptParameters:
 
     def __post_init__(self) -> None:
         check_notify(self.notify)
-        _check_other(self.other)
+        object.__setattr__(self, "other", _checked(self.other))
 
 
-def _check_other(other: Mapping[str, str | None]) -> None:
+def _checked(other: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    """Give a copy that nobody can change, so that what was checked is what is sent."""
+    if not other:
+        return _NOTHING
+    other = MappingProxyType(dict(other))
     for keyword, value in other.items():
         if not _KEYWORD.fullmatch(keyword):
             raise ValueError(f"not the keyword of a parameter: {keyword!r}")
         if value is not None and not _VALUE.fullmatch(value):
             raise ValueError(f"not the value of a parameter: {keyword}={value!r}")
+    return other
 
 
 def check_notify(notify: Iterable[Notify] | None) -> None:
