@@ -494,8 +494,9 @@ def evaluate(
         ValueError: *ip* is no address, which is the caller's mistake.
     """
     check = _Check(client_address(ip), limits)
-    identity, sender, check.local, given = _identity(mail_from, helo)
-    check.helo = helo
+    identity, sender, local, given = _identity(mail_from, helo)
+    most = limits.identity
+    check.local, check.helo = local[-most:], helo[-most:]
     check.receiver = receiver
     check.now = now
     check.clock = clock
@@ -506,7 +507,7 @@ def evaluate(
     try:
         domain = to_ascii(given)
         check.origin = given.removesuffix(".") if given.isascii() else domain
-        check.sender = sender if given.isascii() else f"{check.local}@{domain}"
+        check.sender = sender[-most:] if given.isascii() else f"{check.local}@{domain}"
         if "." not in domain:
             raise DomainError("a single label is no mail domain")
         status, reason, mechanism, exp, where = yield from check.host(domain, 0)

@@ -27,5 +27,8 @@ class Limits:
     clock is an argument of `evaluate`; one look-up that hangs is the resolver's to end."""
     record: int = 16_384
     """Octets of a record; longer ones are a permerror."""
+    identity: int = 1000
+    """Characters at the end of the sender, its local-part and the HELO name that macros see.  A
+    path has 256 octets at most (RFC 5321 §4.5.3.1.3), and a record can repeat it 4000 times."""
     explanation: int = 500
     """Characters of an explanation; the rest is cut, so that it fits a reply."""

@@ -56,8 +56,9 @@ class Macro(NamedTuple):
             if self.reverse:
                 parts.reverse()
             value = ".".join(parts[-self.keep :] if self.keep else parts)
-        # quote() leaves exactly RFC 3986's unreserved characters.
-        return quote(value, safe="") if self.escape else value
+        # quote() leaves exactly RFC 3986's unreserved characters.  A lone surrogate stands for an
+        # octet of HELO or MAIL FROM that was no UTF-8: escaped too, never an exception.
+        return quote(value, safe="", errors="surrogatepass") if self.escape else value
 
 
 class MacroString(NamedTuple):
