@@ -706,3 +706,33 @@ def test_the_server_end_point_is_a_hash_of_the_certificate(oid: str, size: int |
 def test_what_is_no_certificate_is_a_value_error(data: bytes) -> None:
     with pytest.raises(ValueError):
         sasl.tls_server_end_point(data)
+
+
+def test_an_empty_identity_is_the_default_and_never_a_user() -> None:
+    machine = sasl.server("PLAIN")
+    step = machine.step(b"\0alice\0secret")
+    assert isinstance(step, sasl.Verify)
+    assert machine.accept(step.authzid) == sasl.Success("alice", "alice")
+
+
+def test_accepting_nobody_is_your_mistake_and_changes_nothing() -> None:
+    machine = sasl.server("EXTERNAL")
+    machine.step(b"")
+    for identity in (None, ""):
+        with pytest.raises(sasl.SASLUsageError):
+            machine.accept(identity)
+    assert machine.accept("bob") == sasl.Success("bob", "bob")
+
+
+def test_an_empty_identity_with_keys_is_the_default() -> None:
+    keys = sasl.derive_keys("pencil", b"s" * 16)
+    machine = sasl.server("SCRAM-SHA-256", nonce="server", dummy_key=b"k" * 16)
+    assert isinstance(machine, ScramServer)
+    client = sasl.client("SCRAM-SHA-256", username="alice", password="pencil", nonce="client")
+    step = machine.step(client.start())
+    assert isinstance(step, sasl.NeedKeys)
+    step = machine.keys(keys, identity=step.authzid)
+    assert isinstance(step, sasl.Challenge)
+    step = machine.step(client.step(step.data))
+    assert isinstance(step, sasl.Challenge)
+    assert machine.step(client.step(step.data)) == sasl.Success("alice", "alice")

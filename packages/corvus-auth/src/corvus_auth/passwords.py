@@ -84,6 +84,9 @@ def _prepare(secret: str | bytes | Secret) -> bytes:
     """The octets that are hashed: SASLprep as a query, then UTF-8.  Raises `PrepError`."""
     if isinstance(secret, Secret):
         secret = secret.reveal()
+    if len(secret) > 4 * MAX_PASSWORD:
+        # Preparation may make it shorter, but not out of megabytes, and takes seconds for those.
+        raise PrepError(f"a password has 1 to {MAX_PASSWORD} octets")
     if isinstance(secret, bytes):
         try:
             secret = secret.decode("utf-8")

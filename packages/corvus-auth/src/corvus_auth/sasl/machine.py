@@ -108,11 +108,17 @@ class ServerMechanism(ABC):
         Say that the credentials of the last step are good.
 
         Args:
-            identity: Whom the session acts as; by default the user, and never, by default,
+            identity: Whom the session acts as; by default, and for ``""``, the user, and never
                 somebody else whom the client asked for.
+
+        Raises:
+            SASLUsageError: No verdict is due, or there is no default: EXTERNAL without an
+                authorization identity names nobody.  The verdict is still due then.
         """
         self._due(Verify, VerifyToken, VerifyExternal, VerifyAnonymous)
-        return self._send(Verdict(True, identity))
+        if isinstance(self._last, VerifyExternal) and not (identity or self._last.authzid):
+            raise SASLUsageError("accept() needs an identity: the client named none")
+        return self._send(Verdict(True, identity or None))
 
     def reject(self) -> Step:
         """Say that the credentials of the last step are not good."""
@@ -150,8 +156,6 @@ def conclude(verdict: Verdict, authcid: str, authzid: str = "") -> Success | Fai
     if authzid and authzid != authcid:
         # Fail closed: nobody becomes somebody else because a caller did not look.
         return Failure(Reason.NOT_AUTHORIZED, "another identity was asked for", authcid)
-    if not authcid:
-        raise SASLUsageError("accept() needs an identity: the client named none")
     return Success(authcid, authcid)
 
 

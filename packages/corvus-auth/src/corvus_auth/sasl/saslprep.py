@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import stringprep
 import unicodedata
+from typing import Final
+
+#: What the Stream-Safe Text Format allows (UAX #15): far beyond what any language needs.
+#: Normalization sorts such a run, in quadratic time.
+MAX_MARKS: Final = 30
 
 
 class PrepError(ValueError):
@@ -22,7 +27,8 @@ def saslprep(text: str, *, stored: bool = False) -> str:
             refused; a query may have them (RFC 3454 §7).
 
     Raises:
-        PrepError: A prohibited character, or right-to-left text mixed with left-to-right.
+        PrepError: A prohibited character, right-to-left text mixed with left-to-right, or more
+            than 30 combining marks in a row.
     """
     if text.isascii():
         if not text.isprintable():
@@ -36,6 +42,11 @@ def saslprep(text: str, *, stored: bool = False) -> str:
             if not stringprep.in_table_b1(char)
         ]
     )
+    marks = 0
+    for char in mapped:
+        marks = marks + 1 if unicodedata.combining(char) else 0
+        if marks > MAX_MARKS:
+            raise PrepError("too many combining marks in a row")
     # §2.2, with the Unicode of the profile: newer code points stay as they are.
     prepared = unicodedata.ucd_3_2_0.normalize("NFKC", mapped)
     for char in prepared:

@@ -221,7 +221,7 @@ class ScramServer(ServerMechanism):
         self._due(NeedKeys)
         if stored is not None and stored.mechanism != self._base:
             raise ValueError(f"keys of {stored.mechanism} for {self._base}")
-        return self._send((stored, identity))
+        return self._send((stored, identity or None))
 
     def _talk(self, response: bytes | None) -> Dialogue:
         if response is None:
