@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import time
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -267,6 +269,40 @@ def test_row_21_a_forged_field_is_removed_and_remote_text_adds_none() -> None:
     assert authres.remove(forged, "mx.example.org") == b"\r\n"
 
 
+@pytest.mark.parametrize("macro", ["%{H}", "%{L}", "%{S}", "%{h}", "%{l}"])
+def test_row_19_octets_that_were_no_utf_8_are_a_verdict(macro: str) -> None:
+    zone = {
+        "example.com": {"TXT": [f"v=spf1 exists:{macro}.example.com -all exp=e.example.com"]},
+        "e.example.com": {"TXT": [f"{macro} is odd"]},
+    }
+    for octets in ("\udcff", "\ud800"):
+        result = spf.check(
+            "192.0.2.1", f"{octets}@example.com", f"{octets}.x", resolver=ZoneResolver(zone)
+        )
+        assert result.status == "fail"
+        result.to_dict()
+
+
+@pytest.mark.parametrize("macro", [b"%{l}", b"%{L}", b"%{l1r-}", b"%{sr.-+,/_=}"])
+def test_row_19_a_record_of_macros_times_a_long_sender_stays_small(macro: bytes) -> None:
+    def work(size: int) -> Callable[[], object]:
+        sender = "a.b-" * (size // 4) + "@example.com"
+        term = b"exists:" + macro * (1500 // len(macro)) + b".example.com "
+        zone = ZoneResolver({"example.com": {"TXT": [b"v=spf1 " + term * 10 + b"-all"]}})
+        return lambda: spf.check("192.0.2.1", sender, "h.example.com", resolver=zone)
+
+    assert seconds(work(256_000)) <= 2.5 * seconds(work(4000)) + 0.1
+
+
+def test_row_19_the_linter_asks_no_more_than_it_has_to() -> None:
+    resolver = Resolver(
+        Answer, {"example.com": {"TXT": [b"v=spf1 " + b"a:a.bb " * 2000 + b"-all"]}}
+    )
+    report = run(spf.explain("example.com"), resolver)
+    assert report.terms == 2000
+    assert len(resolver.asked) <= 41
+
+
 # Row 22: what is no line end.
 
 
@@ -311,6 +347,28 @@ def test_row_25_user_names_that_look_alike_are_one() -> None:
         assert step.authcid == "\u00e4lice"
 
 
+def test_row_25_combining_marks_are_not_sorted_by_the_thousand() -> None:
+    name = "a" + "\u0301" * 30
+    assert sasl.server("PLAIN").step(b"\0" + name.encode() + b"\0x") != sasl.Failure(
+        sasl.Reason.MALFORMED
+    )
+    step = sasl.server("PLAIN").step(b"\0" + (name + "\u0301").encode() + b"\0x")
+    assert step == sasl.Failure(sasl.Reason.MALFORMED)
+
+
+def test_row_25_a_password_of_megabytes_is_not_even_prepared() -> None:
+    stored = passwords.hash_app_password(sasl.Secret("x" * 26))
+
+    def attempt(size: int) -> Callable[[], object]:
+        def call() -> None:
+            with pytest.raises(passwords.Mismatch):
+                passwords.verify(stored, "\u00e9" * size)
+
+        return call
+
+    assert seconds(attempt(1_000_000)) <= seconds(attempt(1000)) + 0.05
+
+
 # Row 26: nothing leaks.
 
 
@@ -345,6 +403,37 @@ HEAD = b'<?xml version="1.0"?>'
 def test_row_31_no_entity_is_expanded(document: bytes) -> None:
     with pytest.raises(ReportError):
         read_report(document)
+
+
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_row_31_a_changed_archive_is_a_report_error(method: int) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as archive:
+        archive.writestr("r\u00e9port.xml", b"<feedback/>" * 20)
+    octets = packed.getvalue()
+    for at in range(4, len(octets)):
+        for value in (0, 0x80, 0xFF):
+            changed = octets[:at] + bytes([value]) + octets[at + 1 :]
+            with pytest.raises(ReportError):
+                read_report(changed)
+
+
+def test_row_31_only_the_kinds_of_archive_that_cost_no_memory_are_read() -> None:
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", method) as archive:
+            archive.writestr("report.xml", b"<feedback/>")
+        with pytest.raises(ReportError, match="unknown kind"):
+            read_report(packed.getvalue())
+
+
+@pytest.mark.parametrize("encoding", ["utf-7", "shift_jis", "utf-32", "idna", "rot13", "x-none"])
+def test_row_31_an_encoding_that_cannot_be_read_is_a_report_error(encoding: str) -> None:
+    document = f'<?xml version="1.0" encoding="{encoding}"?><feedback>\u00e9</feedback>'
+    with pytest.raises(ReportError):
+        read_report(document.encode())
 
 
 def test_a_discovery_never_raises_for_what_dns_says() -> None:

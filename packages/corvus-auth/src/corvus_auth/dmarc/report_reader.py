@@ -7,6 +7,7 @@ and its elements are counted, and a document type ends the reading: no entity is
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -93,16 +94,36 @@ def _gunzip(data: bytes, most: int) -> bytes:
     return xml
 
 
+#: What zipfile raises for octets that were changed: offsets that lie (ValueError), names that are
+#: no UTF-8 (a ValueError too) or empty (IndexError), encryption (RuntimeError), and so on.
+_DAMAGED: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    OverflowError,
+    RuntimeError,
+    struct.error,
+)
+
+
 def _unzip(data: bytes, most: int) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = [info for info in archive.infolist() if not info.is_dir()]
             if len(names) != 1:
                 raise ReportError("the archive does not hold one file")
+            if names[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                # LZMA lets the sender choose how much memory reading takes; nobody needs it here.
+                raise ReportError("the archive is of an unknown kind")
             # The size in the directory is the sender's word: what comes out is counted.
             with archive.open(names[0]) as file:
                 xml = file.read(most + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except ReportError:
+        raise
+    except _DAMAGED as error:
         raise ReportError("the archive is damaged or of an unknown kind") from error
     if len(xml) > most:
         raise ReportError("the report is too large once it is unpacked")
@@ -151,7 +172,10 @@ def _tree(xml: bytes) -> _Node:
         parser.Parse(xml, True)
     except expat.ExpatError as error:
         raise ReportError(f"the XML is broken in line {error.lineno}") from error
-    except (LookupError, UnicodeError) as error:
+    except ReportError:
+        raise
+    except (LookupError, ValueError) as error:
+        # Also encodings of several octets a character that expat cannot be taught.
         raise ReportError("the XML is in an unknown encoding") from error
     return root
 
