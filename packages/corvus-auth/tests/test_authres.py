@@ -311,3 +311,23 @@ def test_ids_that_are_no_names_are_compared_as_text() -> None:
     assert not authres.claims('"Mail Host"; none', "mail")
     with pytest.raises(ValueError, match="semicolon"):
         authres.parse("mx.example 1 x; none")
+
+
+def test_an_id_with_an_equals_sign_is_quoted_and_read_back() -> None:
+    assert authres.parse(authres.format("a=b")).authserv_id == "a=b"
+
+
+@pytest.mark.parametrize(
+    ("ptype", "name"), [("", "reason"), ("", "Reason"), ("a.b", "c"), ("", "a.b")]
+)
+def test_a_property_that_would_be_read_as_something_else_cannot_be_made(
+    ptype: str, name: str
+) -> None:
+    with pytest.raises(ValueError):
+        authres.Property(ptype, name, "x")
+
+
+@pytest.mark.parametrize(("method", "result"), [("x.y", "pass"), ("spf", "pa.ss")])
+def test_a_dot_that_would_end_a_keyword_cannot_be_in_it(method: str, result: str) -> None:
+    with pytest.raises(ValueError):
+        authres.Result(method, result)

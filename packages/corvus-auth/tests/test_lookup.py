@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -167,3 +168,22 @@ def test_a_zone_is_read_from_json() -> None:
 def test_what_is_no_zone_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         ZoneResolver.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("rdtype", "records"),
+    [
+        ("TXT", 5),
+        ("TXT", None),
+        ("TXT", [5]),
+        ("TXT", [["a", 5]]),
+        ("MX", ["mx.example.com"]),
+        ("MX", [[10]]),
+        ("MX", [["10", "mx.example.com"]]),
+        ("A", [5]),
+        ("A", {"192.0.2.1": 1}),
+    ],
+)
+def test_a_mistake_in_a_zone_is_named_when_it_is_read(rdtype: str, records: object) -> None:
+    with pytest.raises(ValueError, match=r"record|list"):
+        ZoneResolver.from_json(json.dumps({"example.com": {rdtype: records}}))

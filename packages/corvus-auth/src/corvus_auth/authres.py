@@ -32,8 +32,10 @@ MAX_FIELD: Final = 65_536
 MAX_RESULTS: Final = 200
 MAX_PROPERTIES: Final = 200
 
-#   Keyword = Let-dig [Ldh-str] ; RFC 5321 §4.1.2, and the "_" and "." that some methods have
-_KEYWORD: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?\Z")
+#   Keyword = Let-dig [Ldh-str] ; RFC 5321 §4.1.2, and the "_" that some methods have.  A dot
+#   would end a ptype or a result; only names of properties are seen with one ("from.domain").
+_KEYWORD: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?\Z")
+_PROPERTY: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?\Z")
 #   token = 1*<any (US-ASCII) CHAR except SPACE, CTLs, or tspecials> ; RFC 2045 §5.1
 _TOKEN: Final = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+\Z")
 _DOT_ATOM: Final = re.compile(r"[!#-'*+/-9=?A-Z^-~-]+(?:\.[!#-'*+/-9=?A-Z^-~-]+)*\Z")
@@ -44,8 +46,8 @@ _WORD: Final = re.compile(r"[^\s;()=/.\"]+")
 _VALUE: Final = re.compile(r"[^\s;()\"]+")
 
 
-def _keyword(text: str, what: str) -> None:
-    if not _KEYWORD.match(text):
+def _keyword(text: str, what: str, pattern: re.Pattern[str] = _KEYWORD) -> None:
+    if not pattern.match(text):
         raise ValueError(f"not a {what}: {text[:40]!r}")
 
 
@@ -62,7 +64,9 @@ class Property:
     def __post_init__(self) -> None:
         if self.ptype:
             _keyword(self.ptype, "property type")
-        _keyword(self.name, "property")
+        elif self.name.lower() == "reason":
+            raise ValueError("reason= is no property; give it to Result")
+        _keyword(self.name, "property", _PROPERTY if self.ptype else _KEYWORD)
 
     def __str__(self) -> str:
         name = f"{self.ptype}.{self.name}" if self.ptype else self.name
@@ -269,8 +273,9 @@ def parse(value: str | bytes) -> AuthenticationResults:
     """
     reader = _Reader(_text(value))
     reader.cfws()
+    quoted = reader.next == '"'
     authserv_id = reader.value("the authserv-id")
-    if "=" in authserv_id:
+    if "=" in authserv_id and not quoted:
         # Seen from servers that leave their name out: "spf=pass smtp.mailfrom=...".
         raise StructureError("the authserv-id is missing")
     reader.cfws()

@@ -8,6 +8,7 @@ status of an `Answer`.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -40,6 +41,7 @@ class _Cache:
         self._size = size
         self._clock = clock
         self._kept: OrderedDict[tuple[str, str], tuple[float, Answer]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def get(self, name: str, rdtype: str) -> Answer | None:
         kept = self._kept.get((name, rdtype))
@@ -50,10 +52,14 @@ class _Cache:
     def put(self, name: str, rdtype: str, answer: Answer) -> Answer:
         if answer.status in ("ok", "nodata", "nxdomain"):
             ttl = min(max(answer.ttl, MIN_TTL), MAX_TTL)
-            self._kept[name, rdtype] = (self._clock() + ttl, answer)
-            self._kept.move_to_end((name, rdtype))
-            while len(self._kept) > self._size:
-                self._kept.popitem(last=False)
+            until = self._clock() + ttl
+            # The threads of `resolve_many` share it: another one must not throw an answer out
+            # between two lines here.
+            with self._lock:
+                self._kept[name, rdtype] = (until, answer)
+                self._kept.move_to_end((name, rdtype))
+                while len(self._kept) > self._size:
+                    self._kept.popitem(last=False)
         return answer
 
 

@@ -276,7 +276,16 @@ def _octets(text: Any) -> bytes:
         return text
     if isinstance(text, str):
         return text.encode("utf-8")
-    return b"".join([_octets(part) for part in text])
+    if isinstance(text, list | tuple) and all(isinstance(part, str | bytes) for part in text):
+        return b"".join([_octets(part) for part in text])
+    raise ValueError(f"a TXT record is a string or a list of strings, not {str(text)[:40]}")
+
+
+def _pair(record: Any) -> tuple[int, str]:
+    match record:
+        case (int(preference), str(host)):
+            return preference, host
+    raise ValueError(f"an MX record is a preference and a host, not {str(record)[:40]!r}")
 
 
 def _zone_answer(rdtype: str, records: Sequence[Any] | str) -> Answer:
@@ -284,10 +293,16 @@ def _zone_answer(rdtype: str, records: Sequence[Any] | str) -> Answer:
         if records not in ("nodata", "nxdomain", "timeout", "servfail"):
             raise ValueError(f"neither a list of records nor a status: {records[:40]!r}")
         return Answer(cast("AnswerStatus", records))
-    if not records:
+    if records in ([], ()):
         return _NODATA
+    if not isinstance(records, list | tuple):
+        raise ValueError(f"neither a list of records nor a status: {str(records)[:40]}")
     if rdtype in ("TXT", "SPF"):
         return Answer("ok", tuple([_octets(r) for r in records]), False, 300)
-    if rdtype in ("MX", "TLSA"):
+    if rdtype == "MX":
+        return Answer("ok", tuple([_pair(r) for r in records]), False, 300)
+    if rdtype == "TLSA":
         return Answer("ok", tuple([tuple(r) for r in records]), False, 300)
+    if not all(isinstance(record, str) for record in records):
+        raise ValueError(f"{rdtype} records are strings")
     return Answer("ok", tuple(records), False, 300)
