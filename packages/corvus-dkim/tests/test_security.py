@@ -240,7 +240,7 @@ def test_row_17_rsa_keys_of_the_wrong_size_are_permerrors(
 
 def test_row_17_an_rsa_exponent_that_is_none_is_a_permerror(world: Any) -> None:
     signed = world.signed(selector="rsa")
-    for exponent in (0, 1, 2):
+    for exponent in (0, 1, 2, 4, 65536, (1 << 64) + 1, (1 << 2040) + 1):
         world.publish("rsa", public_record((1 << 2047) | 1, exponent))
         assert world.result(signed).status is Status.PERMERROR
 

@@ -27,6 +27,10 @@ from corvus_dkim.key import (
 #: A TXT record is at most 65,535 octets; a key of 8192 bits needs 1,500.
 MAX_RECORD: Final = 16 * 1024
 
+#: "The signing algorithm SHOULD use a public exponent of 65537" (RFC 6376 §3.3.2).  With 1 anybody
+#: could sign, and one as long as the key makes every verification a hundred times slower.
+MAX_EXPONENT_BITS: Final = 64
+
 #: What a signer hands over to have its record written.
 AnyKey: TypeAlias = "PrivateKey | PublicKey | str | bytes"
 
@@ -162,6 +166,9 @@ def _public_key(kind: str, octets: bytes) -> tuple[PublicKey | None, int]:
         raise RecordError("p= is not an RSA key") from None
     if not isinstance(key, rsa.RSAPublicKey):
         raise RecordError("k=rsa, and p= is a key of another kind")
+    exponent = key.public_numbers().e
+    if exponent < 3 or not exponent & 1 or exponent.bit_length() > MAX_EXPONENT_BITS:
+        raise RecordError("p= is an RSA key with a public exponent that nobody should use")
     return key, key.key_size
 
 
