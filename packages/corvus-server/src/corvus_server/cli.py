@@ -510,5 +510,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     sys.exit(1 if any(row["state"] == "wrong" for row in found) else 0)
 
 
+from corvus_server import cli_admin  # noqa: E402, F401  # adds its commands to the groups above
+
 if __name__ == "__main__":
     main()

@@ -21,7 +21,7 @@ PLACES: Final = (
     ("/admin/mailboxes", "users", "Mailboxes"),
     ("/admin/aliases", "swap", "Aliases"),
     ("/admin/keys", "key", "DKIM keys"),
-    ("/admin/metrics", "image", "Metrics"),
+    ("/admin/metrics", "chart", "Metrics"),
     ("/admin/sessions", "user", "Sessions"),
     ("/logs", "log", "Live log"),
     ("/admin/sign-ins", "out", "Sign-ins"),

@@ -43,9 +43,19 @@ def text(each: LogEvent) -> str:
 
 
 def facts(each: LogEvent) -> str:
-    return " ".join(
-        f"{key}={words.visible(str(value))[:300]}" for key, value in each.fields.items()
-    )
+    """What is known of it, as ``key=value``, without what turns a line around."""
+    found = []
+    for key, value in each.fields.items():
+        if value is None or value == "":
+            continue
+        if isinstance(value, BaseException):
+            value = f"{type(value).__name__}: {value}"
+        elif isinstance(value, list | tuple):
+            value = ",".join(str(item) for item in value)
+        elif key == "next" and isinstance(value, float):
+            value = words.iso(value)
+        found.append(f"{words.visible(key)}={words.visible(str(value))[:300]}")
+    return " ".join(found)
 
 
 def line(each: LogEvent) -> dict[str, Any]:

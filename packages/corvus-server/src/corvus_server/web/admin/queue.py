@@ -51,7 +51,7 @@ async def queue(visit: Visit) -> Response:
         answer=answer(visit),
         counts=[(state, counts.get(state, 0)) for state in RecipientState],
         states=STATES,
-        state=named,
+        chosen=named,
         domain=domain,
         finished=finished,
         older=older,
