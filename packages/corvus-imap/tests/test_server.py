@@ -774,3 +774,31 @@ def test_ok_to_starttls_is_accept() -> None:
     conn.next_event()
     conn.ok()
     assert conn.tls_pending
+
+
+def test_one_append_behind_the_other_can_be_answered_together() -> None:
+    conn = ServerConnection(policy=Policy(require_tls=False), preauth=True)
+    conn.next_event()
+    conn.data_to_send()
+    conn.receive_data(b"a APPEND INBOX {1+}\r\nx\r\nb APPEND INBOX {1+}\r\ny\r\nc NOOP\r\n")
+    owed = []
+    for _ in range(2):
+        assert isinstance(conn.next_event(), AppendOffered)
+        conn.accept()
+        assert isinstance(conn.next_event(), LiteralChunk)
+        assert isinstance(conn.next_event(), AppendReceived)
+        owed.append(conn.defer())
+    assert conn.next_event() == CommandReceived("c", commands.Noop())
+    with pytest.raises(LocalProtocolError, match="only a complete APPEND"):
+        conn.defer()
+    owed[0].ok(codes.append_uid(7, [1]))
+    owed[1].no("OVERQUOTA", "no room")
+    conn.ok()
+    assert conn.data_to_send() == (
+        b"a OK [APPENDUID 7 1] APPEND completed\r\nb NO [OVERQUOTA] no room\r\n"
+        b"c OK NOOP completed\r\n"
+    )
+    conn.close()
+    conn.data_to_send()
+    owed[0].ok()
+    assert conn.data_to_send() == b""

@@ -14,7 +14,7 @@ from corvus_imap._state import State
 from corvus_imap.client import ClientConnection
 from corvus_imap.limits import Limits
 from corvus_imap.policy import ALL_CAPABILITIES, DEFAULT_CAPABILITIES, Policy
-from corvus_imap.server import ServerConnection
+from corvus_imap.server import Deferred, ServerConnection
 from corvus_imap.types.tls import TLSInfo
 
 # What happens
@@ -103,6 +103,7 @@ __all__ = [
     "CommandReceived",
     "CommandRejected",
     "ConnectionEnded",
+    "Deferred",
     "Event",
     "FetchAttribute",
     "FetchItem",

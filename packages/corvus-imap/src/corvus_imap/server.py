@@ -7,6 +7,7 @@ is allowed when stands in ``_state.py``, what a command looks like in ``codec/``
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import final
 
 from corvus_imap import commands as c
 from corvus_imap import responses as r
@@ -16,6 +17,7 @@ from corvus_imap.codec.render import render
 from corvus_imap.errors import LocalProtocolError
 from corvus_imap.events import (
     AppendOffered,
+    AppendReceived,
     AuthResponse,
     CommandReceived,
     IdleDone,
@@ -216,8 +218,9 @@ class ServerConnection(Receiver):
         if isinstance(value, r.Vanished) and value.earlier:
             return
         # "MUST NOT be sent when no command is in progress, nor while responding to a FETCH, STORE, or
-        # SEARCH command" (RFC 9051 §7.5.1); their UID forms are others.
-        if self._owed is None and not self.idling and not self._messages:
+        # SEARCH command" (RFC 9051 §7.5.1); their UID forms are others.  Nor while an APPEND comes in:
+        # "a command is not "in progress" during the negotiation of command continuation".
+        if isinstance(self._owed, AppendOffered) or (self._owed is None and not self.idling):
             raise LocalProtocolError("EXPUNGE while no command is in progress")
         if isinstance(self._owed, CommandReceived):
             command = self._owed.command
@@ -325,6 +328,24 @@ class ServerConnection(Receiver):
             return
         self._refuse_owed(r.Kind.BAD, code, text)
 
+    def defer(self) -> Deferred:
+        """
+        Answer `AppendReceived` later; what the client has sent behind it is read meanwhile.
+
+        "a server MAY begin processing another command before processing the current command to
+        completion, subject to ambiguity rules" (RFC 9051 §5.5): so a client that sends one APPEND
+        behind the other has them stored together.  You owe the `Deferred`, and see to the rules:
+        answer it before you answer any command that is no APPEND.
+
+        Raises:
+            LocalProtocolError: The event is another, or none is to be answered.
+        """
+        owed = self._need_owed()
+        if not isinstance(owed, AppendReceived):
+            raise LocalProtocolError("only a complete APPEND can be answered later")
+        self._done()
+        return Deferred(self, owed.tag)
+
     def close(self, reason: str = "closing", code: Code | str | None = None) -> None:
         """
         Say ``* BYE`` and end the session; idempotent.
@@ -412,9 +433,16 @@ class ServerConnection(Receiver):
             if not self._left_is_synchronizing:
                 self._drop(self._left)
 
+    def _answer_late(self, tag: str, kind: r.Kind, code: Code | str | None, text: str) -> None:
+        if not self._closing:
+            condition = replace(self._condition(kind, code, text), tag=tag)
+            self._out.line(render(condition, utf8=self.utf8))
+
     def _done(self) -> None:
         self._owed = None
-        self._reading = Reading.COMMAND
+        # What came in place of DONE may be a line without end, which is still to be thrown away.
+        if self._reading is not Reading.DROPPED_LINE:
+            self._reading = Reading.COMMAND
         self._messages = 0
 
     def _accept_tls(self) -> None:
@@ -431,6 +459,25 @@ class ServerConnection(Receiver):
         self._out.line(render(self._condition(r.Kind.BAD, None, reason)))
         self._done()
         self._fatal = self._fail(reason)
+
+
+@final
+class Deferred:
+    """The answer that `ServerConnection.defer` left owing; after the end it goes nowhere."""
+
+    __slots__ = ("_conn", "tag")
+
+    def __init__(self, conn: ServerConnection, tag: str) -> None:
+        self._conn = conn
+        self.tag = tag
+
+    def ok(self, code: Code | str | None = None, text: str = "") -> None:
+        """As `ServerConnection.ok`."""
+        self._conn._answer_late(self.tag, r.Kind.OK, code, text or "APPEND completed")
+
+    def no(self, code: Code | str | None = None, text: str = "") -> None:
+        """As `ServerConnection.no`."""
+        self._conn._answer_late(self.tag, r.Kind.NO, code, text or "not done")
 
 
 def _verb(command: c.Command | Append) -> str:
