@@ -1162,3 +1162,54 @@ def test_close_between_an_abort_and_the_ehlo_behind_it_asks_nothing_more() -> No
     assert conn.next_event() == MessageAborted(Abort.RESET)
     conn.close()
     assert pull(conn) == [ConnectionEnded()]
+
+
+@pytest.mark.parametrize("octets", [b"", b"EHLO x\r\nMAIL FROM:<a@b.example>\r\n"])
+def test_a_text_that_cannot_be_said_leaves_the_answer_owed(octets: bytes) -> None:
+    conn = ServerConnection("mx.example")
+    conn.receive_data(octets)
+    while not isinstance(event := conn.next_event(), MailOffered):
+        if not octets:
+            break
+        conn.accept()
+    conn.data_to_send()
+    with pytest.raises(ValueError, match="CR, LF or NUL"):
+        conn.accept("a\r\n250 b")
+    assert conn.owed is event
+    assert conn.data_to_send() == b""
+    conn.accept("fine")
+    assert conn.data_to_send().endswith(b" fine\r\n")
+
+
+def test_where_authentication_is_demanded_mail_waits_for_it() -> None:
+    """As the only demand: on the port of TLS from the first octet there is no other."""
+    policy = Policy(require_auth=True, auth_mechanisms=("PLAIN",), auth_in_clear=True)
+    conn = ready(policy=policy)
+    for line in (b"MAIL FROM:<a@b.example>", b"mail from:<a@b.example>", b"VRFY a"):
+        assert said(conn, line + b"\r\n") == [b"530 5.7.0 Authentication required"]
+    assert said(conn, b"NOOP\r\nRSET\r\n") == [b"250 2.0.0 OK"] * 2
+    assert said(conn, b"AUTH PLAIN AGEAYg==\r\n") == [b"235 2.7.0 Authentication succeeded"]
+    assert said(conn, b"MAIL FROM:<a@b.example>\r\n") == [b"250 2.1.0 Sender OK"]
+
+
+def test_what_was_fed_may_be_used_again() -> None:
+    """A caller that reads into one buffer overwrites it with the next read."""
+    conn = ready()
+    octets = bytearray(b"VRFY alice\r\n")
+    conn.receive_data(octets)
+    octets[:] = b"VRFY eve00\r\n"
+    assert conn.next_event() == VerifyRequested("VRFY", "alice")
+
+
+def test_challenges_are_counted_for_each_exchange() -> None:
+    policy = Policy(auth_mechanisms=("PLAIN",), auth_in_clear=True)
+    conn = ready(policy=policy, limits=Limits(auth_challenges=2))
+    for _ in range(3):
+        conn.receive_data(b"AUTH PLAIN\r\n")
+        for _ in range(2):
+            assert isinstance(conn.next_event(), AuthStarted | AuthResponse)
+            conn.challenge(b"?")
+            conn.receive_data(b"YQ==\r\n")
+        assert conn.next_event() == AuthResponse(b"a")
+        conn.reject()
+    assert conn.data_to_send().count(b"535 5.7.8 Authentication credentials invalid\r\n") == 3

@@ -64,9 +64,10 @@ class Answers(Session):
                 self._out += self._wires[kind]
                 self._settled(owed, True)
         elif kind is ConnectionOpened or kind is HelloReceived:
+            wire = self._welcome(owed, text)
             self._owed = None
             if not self._closing:
-                self._out += self._welcome(owed, text)
+                self._out += wire
             self._settled(owed, True)
         elif kind is DataRequested and self._bdat is not None:
             self._owed = None
@@ -238,7 +239,7 @@ class Answers(Session):
         self._owed = None
         if self._closing:
             return
-        # "the initial greeting, and any response to HELO or EHLO" go without a status (RFC 2034 §3).
+        # "the initial greeting and any response to HELO or EHLO" go without a status (RFC 2034 §3).
         bare = isinstance(owed, ConnectionOpened | HelloReceived)
         wire = reply.wire(enhanced=self._enhanced and not bare, utf8=self._smtputf8)
         if self._bdat is not None and isinstance(owed, DataRequested) and reply.code != 421:
@@ -269,7 +270,7 @@ class Answers(Session):
             else:
                 self._reset()
         elif kind is MessageReceived:
-            # "the server MUST clear its buffers" whether it took the message or not
+            # Taken or not, "on the completion of this command these buffers are cleared"
             # (RFC 5321 §4.1.1.4).
             self._state = _READY
             self._reset()

@@ -45,7 +45,7 @@ class Buffers:
 
     # Feeding.
 
-    def receive_data(self, data: bytes) -> None:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """
         Store octets that arrived; parse nothing.
 
@@ -58,7 +58,7 @@ class Buffers:
                 "octets after the end" if self._eof else "octets while TLS is pending"
             )
         if self._position == len(self._buffer) and not self._more:
-            self._buffer = data if data.__class__ is bytes else bytes(data)
+            self._buffer = data if isinstance(data, bytes) else bytes(data)
             self._position = 0
         else:
             self._more.append(bytes(data))

@@ -67,7 +67,8 @@ class DATAReader(_Reader):
             The chunk, the new position, and whether the message ended there.
         """
         if self._fresh:
-            # "the <CRLF> of the DATA command" stands before the first line (RFC 5321 §4.1.1.4).
+            # The first CRLF of the five "ends the final line of the data (message text) or, if
+            # there was no mail data, ends the DATA command itself" (RFC 5321 §4.1.1.4).
             head = buffer[position : position + 3]
             if head == b".\r\n":
                 return b"", position + 3, True

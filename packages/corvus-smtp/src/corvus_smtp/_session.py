@@ -104,7 +104,7 @@ class Session(Buffers):
         tls: TLSInfo | None = None,
     ) -> None:
         if not hostname.isascii() or HELLO_NAME.fullmatch(hostname.encode("ascii")) is None:
-            raise ValueError("the host name is visible ASCII")
+            raise ValueError(f"a host name is 1 to 255 visible ASCII characters: {hostname!r}")
         super().__init__(State.GREETING, tls)
         self._hostname = hostname
         self._policy = policy

@@ -76,8 +76,9 @@ _HELLO: Final = {V.EHLO: S.READY, V.HELO: S.READY, V.LHLO: S.READY}
 ACCEPTED: Final[Mapping[State, Mapping[Verb, State]]] = {
     S.GREETING: {},
     S.CONNECTED: {**_HELLO, V.RSET: S.CONNECTED, **_anywhere(S.CONNECTED)},
-    # "A server taking this approach MUST still wait for the client to send a QUIT before closing
-    # the connection and SHOULD respond to any intervening commands with 503" (RFC 5321 §3.1).
+    # "A server taking this approach MUST still wait for the client to send a QUIT [...]
+    # before closing the connection and SHOULD respond to any intervening commands with "503 bad
+    # sequence of commands"" (RFC 5321 §3.1).
     S.REFUSED: {V.QUIT: S.CLOSED},
     S.READY: {
         **_HELLO,
@@ -88,8 +89,9 @@ ACCEPTED: Final[Mapping[State, Mapping[Verb, State]]] = {
         V.RSET: S.READY,
         **_anywhere(S.READY),
     },
-    # DATA and BDAT need a recipient: "If there was no RCPT [...] the server MAY return a "command
-    # out of sequence" (503) or "no valid recipients" (554) reply" (RFC 5321 §3.3).
+    # DATA and BDAT need a recipient: "If there was no MAIL, or no RCPT, command, or all such
+    # commands were rejected, the server MAY return a "command out of sequence" (503) or "no valid
+    # recipients" (554) reply" (RFC 5321 §3.3).
     S.MAIL: {**_HELLO, V.RCPT: S.RCPT, V.RSET: S.READY, **_anywhere(S.MAIL)},
     S.RCPT: {
         **_HELLO,

@@ -85,7 +85,7 @@ class Mailbox:
             raise ValueError("an address may not hold surrogates") from None
         match = _grammar.mailbox.fullmatch(octets)
         if match is None:
-            raise ValueError("not an address")
+            raise ValueError("not an address: local-part@domain, with no name and no brackets")
         return _from_match(match)
 
     def __bytes__(self) -> bytes:

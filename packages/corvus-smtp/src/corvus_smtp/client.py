@@ -278,8 +278,8 @@ class ClientConnection(Pipeline):
         for recipient in recipients:
             self._sent.append(Awaited(command, Part.FINAL, transaction, recipient))
         if command.verb is Verb.DATA:
-            # "the server MUST clear its buffers" either way (RFC 5321 §4.1.1.4); after BDAT
-            # only its reply tells.
+            # "on the completion of this command these buffers are cleared" (RFC 5321 §4.1.1.4),
+            # whatever the reply; after BDAT only the reply tells.
             transaction.open = False
         self._plan()
 
