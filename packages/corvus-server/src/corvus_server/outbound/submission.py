@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
 import corvus_dkim
 import corvus_message
 import corvus_smtp as smtp
+from corvus_auth.domains import DomainError, to_ascii
+from corvus_message import Action
 from corvus_server.accounts.limits import RecipientBudget
 from corvus_server.inbound.exchanger import maybe_threaded
 from corvus_server.inbound.received import (
@@ -25,14 +27,17 @@ from corvus_server.inbound.received import (
     return_path_field,
 )
 from corvus_server.log import EventLog
-from corvus_server.sessions.smtp import Client, Recipient, Transaction
+from corvus_server.outbound.bounce import RETURN_FULL, Fate, notice, wants
+from corvus_server.sessions.smtp import OVER_QUOTA, Client, Recipient, Transaction
 from corvus_server.storage import values
+from corvus_server.storage.errors import StoreError
 from corvus_server.storage.facts import facts_of
 from corvus_server.storage.protocols import Directory, Store
 
 #: Fields that a submitted message does not keep: Bcc is blind, Return-Path is added at delivery
-#: (RFC 5321 §4.4), the others are ours to say.
-DROPPED: Final = frozenset({b"bcc", b"return-path", b"x-corvus-verdict"})
+#: (RFC 5321 §4.4), the others are ours to say: a user's own Authentication-Results would be believed
+#: by our other users, whose mail does not pass the inbound side.
+DROPPED: Final = frozenset({b"bcc", b"return-path", b"x-corvus-verdict", b"authentication-results"})
 
 NOT_HERE: Final = smtp.Reply(550, "5.1.1", "There is no such mailbox here")
 DAY_IS_OVER: Final = smtp.Reply(
@@ -44,12 +49,17 @@ def may_send_as(directory: Directory, account: values.Account, address: str) -> 
     """Whether *address* belongs to *account*: its own, with +detail, or an alias that leads to it alone."""
     if address.lower() == account.address:
         return True
+    # Whoever has the catch-all of a domain may answer as any address that nobody else has there.
     found = directory.resolve_recipient(address)
     return len(found.accounts) == 1 and not found.external and found.accounts[0].id == account.id
 
 
 class NotYours(Exception):
     """The author is not an address of whoever sends; the message is one sentence."""
+
+
+class TooMany(NotYours):
+    """The account has written to as many recipients as a day allows."""
 
 
 @final
@@ -66,24 +76,30 @@ class Submitted:
 
 @final
 class Signers:
-    """The active signing keys of our domains, loaded once and renewed when they change."""
+    """The active signing keys of our domains, unsealed once and again when they change."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._held: dict[tuple[str, str], corvus_dkim.Signer] = {}
+        self._held: dict[str, dict[tuple[str, str], corvus_dkim.Signer]] = {}
 
     def of(self, domain: str) -> list[corvus_dkim.Signer]:
         """One signer for each active key of *domain*; empty where there is none."""
-        found = []
+        held = self._held.get(domain, {})
+        found: dict[tuple[str, str], corvus_dkim.Signer] = {}
         for key in self._store.keys.all(domain):
             if not key.active:
                 continue
-            name = (domain, key.selector)
-            if name not in self._held:
-                pem = self._store.keys.private_key(domain, key.selector)
-                self._held[name] = corvus_dkim.Signer(domain, key.selector, pem)
-            found.append(self._held[name])
-        return found
+            # By its public half, too: a selector that was removed and made anew is another key, and
+            # signatures with the old one would fail everywhere.
+            name = (key.selector, key.record)
+            found[name] = held.get(name) or corvus_dkim.Signer(
+                domain, key.selector, self._store.keys.private_key(domain, key.selector)
+            )
+        # What is retired is forgotten, the private key with it.
+        self._held[domain] = found
+        if not found:
+            del self._held[domain]
+        return list(found.values())
 
 
 @final
@@ -134,13 +150,17 @@ class Submitter:
             save_sent: Whether a copy goes to the Sent folder of *account*.
 
         Raises:
-            NotYours: The From field names somebody else.
+            NotYours: The From field, or *mail_from*, names somebody else.
+            TooMany: So many recipients are more than the account may have today.
             StoreError: It could not be stored; nothing was sent.
         """
         identifier = self._identifier()
         message = await maybe_threaded(len(raw), corvus_message.parse, raw)
         if account is not None:
-            self._check_author(account, message)
+            self._check_author(account, mail_from, message)
+            left = self.budget.left(account.id)
+            if left is not None and len(recipients) > left:
+                raise TooMany("you have written to as many recipients as a day allows")
         completed, message_id = self._complete(message, raw, identifier)
         signed = await maybe_threaded(len(completed), self._sign, message, completed)
         trace = received(identifier) if received is not None else b""
@@ -148,13 +168,17 @@ class Submitter:
         try:
             body.write(signed)
             facts = await maybe_threaded(len(signed), facts_of, signed)
-            local, outside = self._divide(recipients)
+            local, outside, unknown = self._divide(recipients)
+            if unknown and not local and not outside:
+                raise NotYours(f"there is no mailbox {unknown[0].address} here")
             deliveries = [
                 values.Delivery(
                     account_id=each.id,
-                    prefix=return_path_field(mail_from) + delivered_to_field(address) + trace,
+                    prefix=return_path_field(mail_from)
+                    + delivered_to_field(recipient.address)
+                    + trace,
                 )
-                for each, address in local
+                for each, recipient in local
             ]
             if save_sent and account is not None:
                 deliveries.append(
@@ -188,6 +212,17 @@ class Submitter:
             body.discard()
         if account is not None:
             self.budget.spend(account.id, len(recipients))
+        refused = set(accepted.refused)
+        fates = [
+            fate
+            for index, (_, recipient) in enumerate(local)
+            if (fate := _fate(recipient, full=index in refused)) is not None
+        ]
+        fates += [
+            _unknown(recipient) for recipient in unknown if wants(_told(recipient), "FAILURE")
+        ]
+        if fates:
+            await self._tell(mail_from, fates, signed, message.subject, parameters)
         self._log(
             "info", "submission", "message", connection,
             id=identifier, sender=mail_from, recipients=[r.address for r in recipients][:10],
@@ -198,16 +233,84 @@ class Submitter:
             message_id=message_id,
             accepted=accepted,
             queued=tuple(r.address for r in outside),
-            delivered=tuple(address for _, address in local),
+            delivered=tuple(
+                recipient.address
+                for index, (_, recipient) in enumerate(local)
+                if index not in refused
+            ),
         )
+
+    async def _tell(
+        self, sender: str, fates: Sequence[Fate], signed: bytes, subject: str, parameters: Any
+    ) -> None:
+        """
+        Tell the sender what became of the local recipients, as the queue tells of the others.
+
+        A 250 has been earned by the others; a mailbox that was full in the moment of delivery must
+        not swallow its copy in silence.
+        """
+        found = self._store.directory.resolve_recipient(sender) if sender else None
+        if found is None or not found.accounts:
+            self._log(
+                "warning", "submission", "no one to tell", sender=sender,
+                recipients=[fate.recipient.address for fate in fates][:10],
+            )  # fmt: skip
+            return
+        now = self._now()
+        entry = values.QueueEntry(
+            id=0,
+            created=now,
+            mail_from=sender,
+            size=len(signed),
+            envelope_id=getattr(parameters, "envid", None) or "",
+            return_content=_value(getattr(parameters, "ret", None)),
+            notes={"subject": subject[:200]},
+        )
+        octets = notice(
+            entry,
+            fates,
+            hostname=self._hostname,
+            original=signed[: RETURN_FULL + 1],
+            now=now,
+            message_id=f"{self._identifier()}@{self._hostname}",
+        )
+        body = self._store.new_body()
+        try:
+            body.write(octets)
+            deliveries = [
+                values.Delivery(
+                    account_id=account.id,
+                    prefix=return_path_field("") + delivered_to_field(account.address),
+                )
+                for account in found.accounts
+            ]
+            await self._store.accept(values.Intake(body=body, deliveries=deliveries))
+        except StoreError as error:
+            self._log(
+                "warning", "submission", "no room for a notice", sender=sender, error=str(error)
+            )
+        finally:
+            body.discard()
 
     # What is done to the message.
 
-    def _check_author(self, account: values.Account, message: corvus_message.Part) -> None:
+    def _check_author(
+        self, account: values.Account, mail_from: str, message: corvus_message.Part
+    ) -> None:
+        directory = self._store.directory
+        if mail_from and not may_send_as(directory, account, mail_from):
+            raise NotYours(f"you may send as {account.address}, not as {mail_from}")
+        if len(message.fields(b"from")) != 1:
+            # Programs disagree about which of two they show.
+            raise NotYours("a mail needs one From field, which names its author")
         for field in (b"from", b"sender"):
             for value in message.fields(field):
-                for author in corvus_message.addresses(value):
-                    if not may_send_as(self._store.directory, account, author.address):
+                authors = corvus_message.addresses(value)
+                if not authors:
+                    # Nobody is named as we read it; others may read it otherwise.
+                    raise NotYours("the author of a mail is an address")
+                for author in authors:
+                    if not may_send_as(directory, account, author.address):
                         raise NotYours(
                             f"you may send as {account.address}, not as {author.address}"
                         )
@@ -231,36 +334,111 @@ class Submitter:
             message_id = f"<{identifier}@{self._hostname}>"
             added.append(f"Message-ID: {message_id}\r\n".encode("ascii"))
         header = b"".join([*added, *kept])
+        if not header.endswith(b"\r\n"):
+            # A message of a header alone, cut off within its last line.
+            header += b"\r\n"
         body = raw[message.body_start :]
         if body and not body.endswith(b"\r\n"):
             body += b"\r\n"
         return header + b"\r\n" + body, message_id
 
     def _sign(self, message: corvus_message.Part, completed: bytes) -> bytes:
-        authors = corvus_message.addresses(message.field(b"from") or b"")
-        if len(authors) != 1 or len(message.fields(b"from")) != 1:
+        domains = {
+            author.domain.lower()
+            for author in corvus_message.addresses(message.field(b"from") or b"")
+        }
+        if len(domains) != 1 or len(message.fields(b"from")) != 1:
             return completed  # nobody's signature could be aligned
-        signers = self._signers.of(authors[0].domain.lower())
+        try:
+            signers = self._signers.of(to_ascii(domains.pop()))
+        except DomainError:
+            return completed
         if not signers:
             return completed
-        return corvus_dkim.sign_with(signers, completed) + completed
+        try:
+            return corvus_dkim.sign_with(signers, completed, now=self._now()) + completed
+        except corvus_dkim.SigningError:
+            # What cannot be signed (a header that breaks in the middle) may be sent all the same.
+            return completed
 
     def _divide(
         self, recipients: Sequence[values.QueuedRecipient]
-    ) -> tuple[list[tuple[values.Account, str]], list[values.QueuedRecipient]]:
-        """Who is here (each account once), and who is outside."""
-        local: dict[int, tuple[values.Account, str]] = {}
+    ) -> tuple[
+        list[tuple[values.Account, values.QueuedRecipient]],
+        list[values.QueuedRecipient],
+        list[values.QueuedRecipient],
+    ]:
+        """Who is here (each account once), who is outside, and who is nowhere."""
+        unknown: list[values.QueuedRecipient] = []
+        local: dict[int, tuple[values.Account, values.QueuedRecipient]] = {}
         outside: dict[str, values.QueuedRecipient] = {}
         for recipient in recipients:
             found = self._store.directory.resolve_recipient(recipient.address)
             if not found.local_domain:
                 outside.setdefault(recipient.address, recipient)
                 continue
+            if not found.accounts and not found.external:
+                unknown.append(recipient)
             for account in found.accounts:
-                local.setdefault(account.id, (account, recipient.address))
+                local.setdefault(account.id, (account, recipient))
+            several = len(found.accounts) + len(found.external) > 1
             for address in found.external:
-                outside.setdefault(address, values.QueuedRecipient(address=address))
-        return list(local.values()), list(outside.values())
+                # An alias hands on what the sender wants to know, and about whom; where it has
+                # several targets all but SUCCESS (RFC 3461 §5.2.7.2, §5.2.7.3).
+                outside.setdefault(
+                    address,
+                    replace(
+                        recipient,
+                        address=address,
+                        notify=_no_success(recipient.notify) if several else recipient.notify,
+                        original=recipient.original or f"rfc822;{recipient.address}",
+                    ),
+                )
+        return list(local.values()), list(outside.values()), unknown
+
+
+def _no_success(notify: str) -> str:
+    if not notify:
+        return ""
+    words = [word for word in notify.split(",") if word != "SUCCESS"]
+    return ",".join(words) or "NEVER"
+
+
+def _told(recipient: values.QueuedRecipient) -> values.QueueRecipient:
+    """A recipient as notices know it."""
+    return values.QueueRecipient(
+        id=0,
+        entry_id=0,
+        address=recipient.address,
+        domain=recipient.address.rpartition("@")[2].lower(),
+        notify=recipient.notify,
+        original=recipient.original,
+    )
+
+
+def _unknown(recipient: values.QueuedRecipient) -> Fate:
+    """A mailbox that was taken away since RCPT, or that no RCPT was asked about (the webmail)."""
+    return Fate(
+        recipient=_told(recipient), action=Action.FAILED, code=NOT_HERE.code,
+        enhanced=str(NOT_HERE.enhanced), text=NOT_HERE.text,
+    )  # fmt: skip
+
+
+def _fate(recipient: values.QueuedRecipient, *, full: bool) -> Fate | None:
+    """What the sender is to be told about a recipient here, if anything."""
+    told = _told(recipient)
+    if full:
+        if not wants(told, "FAILURE"):
+            return None
+        return Fate(
+            recipient=told, action=Action.FAILED, code=552, enhanced="5.2.2",
+            text="The mailbox is full",
+        )  # fmt: skip
+    if not wants(told, "SUCCESS"):
+        return None
+    return Fate(
+        recipient=told, action=Action.DELIVERED, code=250, enhanced="2.1.5", text="Delivered"
+    )
 
 
 @final
@@ -306,6 +484,13 @@ class Submission:
         found = self._store.directory.resolve_recipient(address)
         if found.local_domain and not found.known:
             return NOT_HERE
+        here = found.accounts
+        if (
+            here
+            and not found.external
+            and all(self._store.directory.over_quota(account.id) for account in here)
+        ):
+            return OVER_QUOTA
         return Recipient(address, parameters, found)
 
     def start(self, client: Client, transaction: Transaction) -> None:
@@ -341,6 +526,8 @@ class Submission:
                 parameters=transaction.parameters,
                 save_sent=bool(wants_copy),
             )
+        except TooMany:
+            return DAY_IS_OVER
         except NotYours as error:
             return smtp.Reply(550, "5.7.1", f"Refused: {_plain(str(error))}")
         return smtp.Reply(250, "2.0.0", f"{done.identifier} accepted")
