@@ -46,7 +46,7 @@ from corvus_imap.types.search import (
     Uid,
     Younger,
 )
-from corvus_message import parse
+from corvus_message import Part, parse
 
 SEEN: Final = HasFlag(Flag("\\Seen"))
 ARRIVED: Final = datetime(2026, 11, 22, 23, 30, tzinfo=timezone(timedelta(hours=-5)))
@@ -279,6 +279,25 @@ def test_a_message_is_parsed_at_most_once() -> None:
     assert Matcher(key)(FACTS, text)
     assert Matcher(key)(FACTS, text)
     assert opened == [1]
+
+
+def test_a_message_is_decoded_once_for_all_keys_and_no_further_than_they_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoded: list[Part] = []
+    decode = Part.content_text
+
+    def counted(part: Part) -> str:
+        decoded.append(part)
+        return decode(part)
+
+    monkeypatch.setattr(Part, "content_text", counted)
+    head = TextKey(TextField.TEXT, "today")
+    assert matches(head, MESSAGE)
+    assert not decoded
+    body = TextKey(TextField.BODY, "nowhere")
+    assert not matches(Or(body, Or(TextKey(TextField.TEXT, "nowhere"), body)), MESSAGE)
+    assert len(decoded) == len(set(map(id, decoded)))
 
 
 def test_the_content_of_an_undivided_multipart_is_searched_as_it_is_shown() -> None:

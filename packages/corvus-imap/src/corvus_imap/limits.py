@@ -44,7 +44,7 @@ class Limits:
     search_depth: int = 32
     """How deep parentheses, NOT and OR of a search may nest."""
     search_keys: int = 2048
-    """How many keys a search may have."""
+    """How many keys a search may have, those in parentheses, NOT and OR and these themselves included."""
     mistakes: int = 50
     """How many commands in a row may be BAD before ``* BYE``."""
     inflated: int = 64 * 1024

@@ -106,11 +106,15 @@ class MessageText:
     (['CAFE\\u0301'], ['ONE\\r\\n'])
     """
 
-    __slots__ = ("_part", "_source")
+    __slots__ = ("_part", "_pieces", "_source", "_unread")
 
     def __init__(self, message: Message | Callable[[], Message]) -> None:
         self._source = message
         self._part: Part | None = None
+        #: What was looked at so far, and where the rest comes from: texts, and headers that only TEXT
+        #: looks into and that are parts until it does.
+        self._pieces: list[tuple[bool, str | Part]] = []
+        self._unread: Iterator[tuple[bool, str | Part]] | None = None
 
     @property
     def part(self) -> Part:
@@ -125,16 +129,33 @@ class MessageText:
         return [casemap(decode_words(value)) for value in values]
 
     def texts(self, *, header: bool) -> Iterator[str]:
-        root = self.part
-        todo = [(root, False)]
+        # A thousand keys of one search decode a message once, and no further than one of them looks.
+        if self._unread is None:
+            self._unread = self._decode()
+        at = 0
+        while True:
+            if at == len(self._pieces):
+                found = next(self._unread, None)
+                if found is None:
+                    return
+                self._pieces.append(found)
+            for_text_only, piece = self._pieces[at]
+            if header or not for_text_only:
+                if isinstance(piece, Part):
+                    piece = _header_text(piece)
+                    self._pieces[at] = (for_text_only, piece)
+                yield piece
+            at += 1
+
+    def _decode(self) -> Iterator[tuple[bool, str | Part]]:
+        todo = [(self.part, False)]
         while todo:
             part, is_message = todo.pop()
             # The header of a message inside is body of the message around it; "MIME header fields"
             # of a part count for TEXT alone (RFC 9051 §6.4.4).
-            if header or is_message:
-                yield _header_text(part)
+            yield not is_message, part
             if part.type == "text" or (part.is_multipart and not part.children):
-                yield casemap(part.content_text())
+                yield False, casemap(part.content_text())
             inside = part.message
             todo.extend([(child, child is inside) for child in reversed(part.children)])
 
@@ -315,7 +336,7 @@ def _prepare(key: SearchKey, now: datetime | None, view: MailboxView | None) -> 
         case Uid():
             return _with_uid(key.messages, view)
         case ModSeq():
-            # "the server MUST return ... messages that have equal or greater mod-sequence"; the
+            # "Messages that have modification values that are equal to or greater than" it; the
             # flag of the long form may be ignored by a server that keeps one value per message (RFC
             # 7162 §3.1.5).
             least = key.value

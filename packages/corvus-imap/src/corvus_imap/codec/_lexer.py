@@ -51,7 +51,7 @@ _MONTHS: Final = {
 class Cursor:
     """Where we are in one command."""
 
-    __slots__ = ("data", "depth", "grammar", "pos", "utf8")
+    __slots__ = ("data", "depth", "grammar", "keys", "pos", "utf8")
 
     def __init__(self, data: bytes, grammar: Grammar, *, pos: int = 0, utf8: bool = False) -> None:
         self.data = data
@@ -60,6 +60,8 @@ class Cursor:
         self.utf8 = utf8
         """UTF-8 was enabled: quoted strings and mailbox names hold it (RFC 6855, RFC 9051)."""
         self.depth = 0
+        self.keys = 0
+        """Search keys so far, however they are nested."""
 
     # Delimiters.
 

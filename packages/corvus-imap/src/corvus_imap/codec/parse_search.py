@@ -169,6 +169,10 @@ _SET_BEGINS: Final = frozenset(b"0123456789*$")
 
 
 def _key(cursor: Cursor, codec: str) -> SearchKey:
+    # All keys of a command are counted, not those of one list: each may cost a look at every message.
+    cursor.keys += 1
+    if cursor.keys > cursor.grammar.limits.search_keys:
+        raise ParseError("too many search keys", code=b"LIMIT")
     data, pos = cursor.data, cursor.pos
     first = data[pos] if pos < len(data) else 0
     if first in _SET_BEGINS:
@@ -194,13 +198,7 @@ def _keys_until(cursor: Cursor, codec: str) -> SearchKey:
     keys = [_key(cursor, codec)]
     while cursor.list_rest():
         keys.append(_key(cursor, codec))
-        _count(cursor, keys)
     return And(tuple(keys))
-
-
-def _count(cursor: Cursor, keys: list[SearchKey]) -> None:
-    if len(keys) > cursor.grammar.limits.search_keys:
-        raise ParseError("too many search keys", code=b"LIMIT")
 
 
 def parse_keys(cursor: Cursor, charset: str) -> SearchKey:
@@ -210,7 +208,6 @@ def parse_keys(cursor: Cursor, charset: str) -> SearchKey:
     while not cursor.at_end:
         cursor.sp()
         keys.append(_key(cursor, codec))
-        _count(cursor, keys)
     return keys[0] if len(keys) == 1 else And(tuple(keys))
 
 
