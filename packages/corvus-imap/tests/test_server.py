@@ -515,6 +515,25 @@ def test_expunge_is_refused_where_it_would_change_what_numbers_mean() -> None:
         conn.ok()
 
 
+def test_expunge_waits_until_an_append_has_come_in() -> None:
+    # "a command is not "in progress" during the negotiation of command continuation" (RFC 9051 §7.5.1).
+    conn = selected()
+    conn.receive_data(b"a APPEND INBOX {2}\r\n")
+    conn.next_event()
+    with pytest.raises(LocalProtocolError):
+        conn.push(responses.Expunge(1))
+    conn.accept()
+    conn.receive_data(b"x")
+    conn.next_event()
+    with pytest.raises(LocalProtocolError):
+        conn.push(responses.Expunge(1))
+    conn.receive_data(b"y\r\n")
+    while not isinstance(conn.next_event(), AppendReceived):
+        pass
+    conn.push(responses.Expunge(1))
+    conn.ok()
+
+
 def test_a_large_body_goes_out_in_chunks_inside_a_raw_line() -> None:
     conn = selected()
     conn.receive_data(b"a FETCH 1 BODY[]\r\n")
