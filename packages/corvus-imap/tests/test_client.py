@@ -30,6 +30,7 @@ from corvus_imap import (
 )
 from corvus_imap import commands as c
 from corvus_imap.extensions.compress import Compress, Deflater
+from corvus_imap.types.search import All
 
 
 def greeted(capabilities: str = "IMAP4rev1", **fields: Any) -> ClientConnection:
@@ -175,6 +176,23 @@ def test_idle_holds_everything_back_until_done() -> None:
     assert done.command == c.Idle()
     with pytest.raises(LocalProtocolError):
         conn.done()
+
+
+def test_a_server_may_be_silent_as_long_as_idle_lasts() -> None:
+    conn = logged_in()
+    conn.send(c.Idle())
+    assert conn.timeout == Limits().command_timeout
+    events(conn, b"+ idling\r\n")
+    assert conn.timeout == Limits().idle_timeout
+    conn.done()
+    assert conn.timeout == Limits().command_timeout
+
+
+def test_a_charset_that_nobody_knows_is_a_local_mistake() -> None:
+    conn = logged_in()
+    conn.send(c.Select("INBOX"))
+    with pytest.raises(LocalProtocolError):
+        conn.send(c.Search(All(), charset="x-none"))
 
 
 def test_authenticate_answers_challenges_or_cancels() -> None:

@@ -159,9 +159,15 @@ class ClientConnection:
 
     @property
     def timeout(self) -> float | None:
-        """Seconds the server may stay silent from now on, or ``None`` once closed."""
+        """
+        Seconds the server may stay silent from now on, or ``None`` once closed.
+
+        In IDLE a server has nothing to say until something happens (RFC 2177 §3).
+        """
         if self._closing:
             return None
+        if self._idle_begun:
+            return self.limits.idle_timeout
         return self.limits.command_timeout if self._flying else self.limits.idle_timeout
 
     # Feeding.
@@ -199,6 +205,9 @@ class ClientConnection:
         self._tls_pending = False
         self._tls = info
         self.capabilities = None
+        # ENABLED in clear, which nobody can have asked for: how names are read is not for a man in the
+        # middle to say.
+        self._enabled = frozenset()
         self._pump()
 
     # Commands.

@@ -116,7 +116,10 @@ class Writer:
     # Search keys.
 
     def charset(self, name: str | None) -> None:
-        self._charset = CHARSETS[(name or "UTF-8").upper()]
+        codec = CHARSETS.get((name or "UTF-8").upper())
+        if codec is None:
+            raise ValueError(f"the charset is not known here: {name!r}")
+        self._charset = codec
 
     def search_text(self, text: str) -> None:
         self.astring(text.encode(self._charset))
