@@ -23,6 +23,7 @@ from corvus_imap import (
     CommandReceived,
     CommandRejected,
     ConnectionEnded,
+    Flag,
     Greeted,
     Limits,
     ListPattern,
@@ -42,7 +43,7 @@ from corvus_imap import (
     encode_mailbox,
     responses,
 )
-from corvus_imap.types.search import And, LacksFlag, Not
+from corvus_imap.types.search import And, LacksFlag, ModSeq, Not
 from corvus_testing.properties import drive
 
 OPEN = Policy(ALL_CAPABILITIES, require_tls=False)
@@ -696,3 +697,43 @@ def test_a_server_that_sends_a_thousand_literals_costs_a_client_one_pass() -> No
     with pytest.raises(RemoteProtocolError):
         conn.next_event()
     assert time.perf_counter() - started < 1
+
+
+def test_search_keys_are_counted_across_parentheses() -> None:
+    conn = server(select=True, limits=Limits(search_keys=5))
+    assert said(conn, b"a SEARCH (ALL ALL) NOT ALL\r\n").startswith(b"a OK")
+    for line in (b"(ALL ALL) (ALL ALL)", b"OR (ALL ALL) NOT ALL ALL"):
+        assert said(conn, b"a SEARCH " + line + b"\r\n").startswith(b"a NO [LIMIT]")
+
+
+def test_a_letter_that_only_has_the_capital_of_i_makes_no_inbox() -> None:
+    name = "ınbox"  # U+0131
+    assert decode_mailbox(name.encode(), utf8=True) == name
+    assert decode_mailbox(encode_mailbox(name)) == name
+    assert not ListPattern("INBOX").matches(name)
+    assert not ListPattern(name).matches("INBOX")
+
+
+def test_no_scope_of_a_mod_sequence_is_a_second_command() -> None:
+    for scope in ("all\r\nz DELETE INBOX", "", "ALL"):
+        with pytest.raises(ValueError, match="not a scope"):
+            ModSeq(1, Flag("\\Draft"), scope)
+
+
+def test_enabled_in_clear_is_forgotten_with_tls() -> None:
+    conn = ClientConnection()
+    conn.receive_data(b"* OK hi\r\n* ENABLED UTF8=ACCEPT\r\n")
+    while conn.next_event() is not NEED_DATA:
+        pass
+    conn.send(commands.StartTLS())
+    conn.receive_data(b"A1 OK go\r\n")
+    conn.next_event()
+    conn.start_tls(TLSInfo())
+    assert (conn.enabled, conn.utf8) == (frozenset(), False)
+
+
+def test_what_comes_in_place_of_done_costs_one_answer() -> None:
+    conn = server(limits=Limits(line=20))
+    wire = b"i IDLE\r\n" + b"x" * 100 + b"\r\n" + NOOP
+    for chunks in ([wire], [wire[:50], wire[50:]], [wire[i : i + 1] for i in range(len(wire))]):
+        assert said(conn, *chunks) == b"+ idling\r\ni BAD DONE expected\r\n" + IN_STEP

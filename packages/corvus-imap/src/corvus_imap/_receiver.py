@@ -335,8 +335,9 @@ class Receiver:
             return self._reject(r.Kind.NO, "compressed already", Code("COMPRESSIONACTIVE"))
         elif isinstance(command, c.Select):
             if command.qresync is not None and "QRESYNC" not in self._enabled:
-                # "MUST NOT ... unless it has previously been enabled ... MUST respond with a tagged BAD"
-                # (RFC 7162 §3.2.5).
+                # "A server MUST respond with a tagged BAD response if the QRESYNC parameter to the
+                # SELECT/EXAMINE command or the VANISHED UID FETCH modifier is specified and the
+                # client hasn't issued "ENABLE QRESYNC"" (RFC 7162 §3.2.3).
                 return self._reject(r.Kind.BAD, "QRESYNC is not enabled")
         elif isinstance(command, c.Fetch) and command.vanished and "QRESYNC" not in self._enabled:
             return self._reject(r.Kind.BAD, "QRESYNC is not enabled")

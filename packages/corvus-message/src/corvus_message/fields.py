@@ -50,7 +50,7 @@ def fold(name: str, tokens: Iterable[str]) -> bytes:
     for token in tokens:
         octets = check_text(token, name).encode("utf-8", "replace")
         if not octets.strip(b" \t"):
-            # "a line made up entirely of white space" MUST NOT come out of a fold (§3.2.2).
+            # No line may be "made up entirely of WSP characters and nothing else" (RFC 5322 §3.2.2).
             raise ValueError(f"{name}: an empty token")
         limit = LONGEST_LINE if bare and not lines else LINE
         if len(line) + 1 + len(octets) > limit and not (bare and lines):

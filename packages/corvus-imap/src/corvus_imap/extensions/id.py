@@ -9,7 +9,8 @@ from corvus_imap.codec._lexer import Cursor
 from corvus_imap.errors import ParseError
 from corvus_imap.extensions._extension import Extension
 
-#: "no more than 30 field-value pairs", "MUST NOT be longer than 30 octets", "1024 octets" (§3.3).
+#: "Field strings MUST NOT be longer than 30 octets.  Value strings MUST NOT be longer than 1024
+#: octets.  Implementations MUST NOT send more than 30 field-value pairs" (RFC 2971 §3.3).
 MOST_PAIRS: Final = 30
 LONGEST_FIELD: Final = 30
 LONGEST_VALUE: Final = 1024

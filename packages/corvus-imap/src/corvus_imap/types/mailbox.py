@@ -106,8 +106,11 @@ def fold_inbox(name: str, delimiter: str | None = "/") -> str:
     >>> fold_inbox("Inbox"), fold_inbox("inBox/a"), fold_inbox("inboxes")
     ('INBOX', 'INBOX/a', 'inboxes')
     """
-    if name[:5].upper() == "INBOX" and (
-        len(name) == 5 or (delimiter is not None and name[5:6] == delimiter)
+    # Not by `upper` alone: "ı", a letter that is not i, has the capital I.
+    if (
+        name[:5].isascii()
+        and name[:5].upper() == "INBOX"
+        and (len(name) == 5 or (delimiter is not None and name[5:6] == delimiter))
     ):
         return "INBOX" + name[5:]
     return name

@@ -157,6 +157,11 @@ class ModSeq:
     scope: str = "all"
     """``priv``, ``shared`` or ``all``; only told with a *flag*."""
 
+    def __post_init__(self) -> None:
+        #   entry-type-req = entry-type-resp / "all"                     ; RFC 7162 §7
+        if self.scope not in ("priv", "shared", "all"):
+            raise ValueError(f"not a scope of mod-sequences: {self.scope!r}")
+
 
 @final
 @dataclass(frozen=True, slots=True)

@@ -161,8 +161,9 @@ class SequenceSet:
         """
         The numbers from 1 to *largest* that are in the set: rising, disjoint ranges.
 
-        ``*`` is *largest*: "in the case of sequence numbers, it is the number of messages in the
-        mailbox; in the case of UIDs, the UID of the last message" (RFC 9051 §9).  So ``9:*`` always
+        ``*`` is *largest*: "In the case of message sequence numbers, it is the number of messages in a
+        non-empty mailbox.  In the case of unique identifiers, it is the unique identifier of the last
+        message in the mailbox" (RFC 9051 §9).  So ``9:*`` always
         holds the last message, even the fifth of five.  An empty mailbox (0) gives ``()``.
         """
         if largest < 1:
