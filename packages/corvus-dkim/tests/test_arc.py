@@ -152,6 +152,18 @@ def test_broken_chains_fail_for_a_reason(
     assert chain.reason.isascii()
 
 
+def test_a_long_chain_asks_for_few_message_signatures(world: Any, ring: Any) -> None:
+    message = ring(4)
+    chain = check(world, message, policy=Policy(max_signatures=2))
+    assert (chain.status, chain.oldest_pass) == ("pass", 3)
+    assert [str(s.message_signature.status) for s in chain.sets] == ["policy"] * 2 + ["pass"] * 2
+
+
+def test_a_long_header_fails(world: Any, ring: Any) -> None:
+    chain = check(world, ring(1), policy=Policy(max_header_octets=100))
+    assert (chain.status, chain.reason) == ("fail", "the header is longer than 100 octets")
+
+
 def test_a_missing_field_breaks_the_structure(world: Any, ring: Any) -> None:
     message = ring(1)
     for name in (b"ARC-Seal:", b"ARC-Message-Signature:", b"ARC-Authentication-Results:"):

@@ -28,9 +28,9 @@ from corvus_dkim.record import KeyRecord
 def seconds(work: Callable[[bytes], object], data: bytes) -> float:
     best = float("inf")
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.process_time()
         work(data)
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.process_time() - began)
     return best
 
 
@@ -90,9 +90,9 @@ def test_row_14_every_parser_is_linear_in_whatever_is_repeated(name: str) -> Non
 def test_row_14_blanks_in_a_signed_body_cost_nothing(world: Any) -> None:
     message = world.message + b" " * 1_000_000 + b"\r\n" + b"\t" * 1_000_000
     signed = world.signed(message)
-    began = time.perf_counter()
+    began = time.process_time()
     assert world.result(signed).passed
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_row_15_text_appended_behind_l_is_refused_and_counted(world: Any) -> None:

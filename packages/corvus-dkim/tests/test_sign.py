@@ -83,6 +83,9 @@ def test_an_identity_within_the_domain_is_written_quoted(world: Any) -> None:
         ({"identity": "x@notexample.com"}, "not within"),
         ({"identity": "x@com"}, "domain name"),
         ({"identity": "x"}, "address"),
+        ({"identity": "x\r\ny@example.com"}, "control"),
+        ({"identity": "x" * 900 + "@example.com"}, "line"),
+        ({"headers": ["From", "X" * 79]}, "field"),
         ({"identity": "x@exämple.com"}, "ASCII"),
         ({"headers": ["Subject"]}, "From"),
         ({"headers": "From"}, "sequence"),
@@ -162,6 +165,16 @@ def test_a_stream_gives_the_same_field_as_the_whole(world: Any) -> None:
             for octet in world.message:
                 stream.update(bytes([octet]))
             assert stream.finish() == signer.sign(world.message)
+
+
+def test_a_stream_serves_one_message(world: Any) -> None:
+    stream = world.signer().stream()
+    stream.update(world.message)
+    stream.finish()
+    with pytest.raises(ValueError, match="one message"):
+        stream.update(b"more")
+    with pytest.raises(ValueError, match="one message"):
+        stream.finish()
 
 
 def test_several_keys_sign_in_one_pass_and_independently(world: Any) -> None:

@@ -103,6 +103,7 @@ def test_each_required_tag_is_missed(name: bytes) -> None:
         ({"i": b"joe@other.example"}, "permerror", "not within d="),
         ({"i": b"@notexample.com"}, "permerror", "not within d="),
         ({"i": b"joe"}, "permerror", "not an address"),
+        ({"i": b"joe=0D=0AX:y@example.com"}, "permerror", "not an address"),
         ({"i": b"joe@"}, "permerror", "not an address"),
         ({"i": b"j=zz@example.com"}, "permerror", "i= has"),
         ({"l": b"-1"}, "permerror", "l= is not a number"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -256,6 +258,18 @@ def test_a_header_that_never_ends_is_cut_and_told(world: Any) -> None:
         assert "longer than 2000 octets" in result.reason
 
 
+def test_a_header_that_is_a_little_too_long_is_cut_as_well(world: Any) -> None:
+    """Found at the end of the very message, with no octet behind it."""
+    signed = (
+        world.signer().sign(b"From: joe@example.com\r\n\r\n") + b"From: joe@example.com\r\n\r\n"
+    )
+    size = len(signed) - 2
+    assert world.result(signed, policy=Policy(max_header_octets=size)).passed
+    for less in range(1, 6):
+        result = world.result(signed, policy=Policy(max_header_octets=size - less))
+        assert "longer than" in result.reason
+
+
 def test_results_become_json(world: Any) -> None:
     import json
 
@@ -278,5 +292,7 @@ def test_alignment_is_strict_relaxed_or_absent(world: Any) -> None:
     assert not failed.aligned_with("example.com")
 
 
-def test_a_zone_resolver_is_exported() -> None:
+def test_the_submodules_of_the_interface_come_with_the_package() -> None:
     assert ZoneResolver is corvus_dkim.lookup.ZoneResolver
+    code = "import corvus_dkim; corvus_dkim.arc.verify, corvus_dkim.lookup.Lookup"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -12,6 +12,7 @@ DKIM and ARC: sign and verify, every signature, every reason.
 (<Status.PASS: 'pass'>, 'signature verified', 'example.com')
 """
 
+from corvus_dkim import arc, lookup
 from corvus_dkim.errors import (
     DKIMError,
     KeyFormatError,
@@ -47,11 +48,13 @@ __all__ = [
     "TagListError",
     "Verifier",
     "ZoneResolver",
+    "arc",
     "averify",
     "bind_record",
     "evaluate",
     "generate_key",
     "key_record",
+    "lookup",
     "normalise",
     "record_name",
     "sign_with",

@@ -162,28 +162,39 @@ def evaluate(message: bytes, *, now: float, policy: Policy = _DEFAULT) -> Evalua
         policy: What is accepted of each signature.
     """
     header, body = _split(normalise(message) if policy.normalise_line_ends else message)
+    size = len(message) - len(body)
     if not any(header.count(name) for name in (AAR, AMS, SEAL)):
         return ChainResult(ChainStatus.NONE, "no chain")
     try:
         problem = header_problem(header)
         if problem is not None:
             raise _BrokenError(problem[1])
+        if size > policy.max_header_octets:
+            raise _BrokenError(f"the header is longer than {policy.max_header_octets} octets")
         sets = _collect(header)
     except _BrokenError as error:
         return ChainResult(ChainStatus.FAIL, str(error))
+    # Step 5 is optional, so only the newest message signatures cost look-ups.
+    unseen = max(0, len(sets) - policy.max_signatures)
     bodies = BodyHashes()
-    for found in sets:
+    for found in sets[unseen:]:
         bodies.want(found.message_signature.body_form, found.message_signature.length)
     bodies.update(body)
     bodies.finish()
     names = dict.fromkeys(
-        [n for s in sets for n in (s.message_signature.record_name, s.sealed.record_name)]
+        [
+            *[found.message_signature.record_name for found in sets[unseen:]],
+            *[found.sealed.record_name for found in sets],
+        ]
     )
     asked = tuple([Lookup(name, "TXT") for name in names])
     replies: Sequence[Any] = ((yield asked[0]),) if len(asked) == 1 else (yield asked)
     answers = dict(zip(names, replies, strict=True))
     # Step 4, and the optional step 5: every message signature.
     judged = [
+        found.message_signature.result(Status.POLICY, "not evaluated: too old")
+        for found in sets[:unseen]
+    ] + [
         judge(
             found.message_signature,
             found.ams,
@@ -193,7 +204,7 @@ def evaluate(message: bytes, *, now: float, policy: Policy = _DEFAULT) -> Evalua
             policy=policy,
             now=now,
         )
-        for found in sets
+        for found in sets[unseen:]
     ]
     results = tuple(
         [

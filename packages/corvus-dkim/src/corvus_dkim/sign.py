@@ -44,6 +44,9 @@ EXPIRES_IN: Final = 7 * 24 * 3600
 #: (RFC 5322 §2.1.1).
 LINE: Final = 78
 
+#: What cannot be folded; "Each line of characters MUST be no more than 998 characters".
+MAX_WORD: Final = 900
+
 #: A header beyond this is no mail; it is held in memory while it arrives.
 MAX_HEADER: Final = 16 * 1024 * 1024
 
@@ -226,7 +229,9 @@ class SigningStream:
     Only the header is kept.  `update` takes chunks cut anywhere; `finish` returns the fields.
     """
 
-    __slots__ = ("_bodies", "_buffer", "_header", "_lines", "_now", "_searched", "_signers")
+    __slots__ = (
+        "_bodies", "_buffer", "_finished", "_header", "_lines", "_now", "_searched", "_signers",
+    )  # fmt: skip
 
     def __init__(self, signers: Sequence[Signer], *, now: float | None = None) -> None:
         if not signers:
@@ -240,6 +245,7 @@ class SigningStream:
         self._buffer = bytearray()
         self._searched = 0
         self._header: Header | None = None
+        self._finished = False
         self._bodies = BodyHashes()
         for signer in self._signers:
             self._bodies.want(signer._body_form)
@@ -250,7 +256,10 @@ class SigningStream:
 
         Raises:
             SigningError: The header is longer than any mail's.
+            ValueError: The message is complete already.
         """
+        if self._finished:
+            raise ValueError("the message is complete; a stream serves one message")
         self._take(self._lines.update(chunk))
 
     def _take(self, data: bytes) -> None:
@@ -280,8 +289,12 @@ class SigningStream:
 
         Raises:
             SigningError: The message must not be signed; the text says why.
+            ValueError: It was called before.
         """
+        if self._finished:
+            raise ValueError("the message is complete; a stream serves one message")
         self._take(self._lines.finish())
+        self._finished = True
         header = self._header
         if header is None:
             header = self._header = Header(bytes(self._buffer))
@@ -357,7 +370,7 @@ def _field_names(headers: Sequence[str]) -> tuple[str, ...]:
         raise ValueError("headers is a sequence of names, not one string")
     names = tuple(headers)
     for name in names:
-        if not name or any(not "!" <= c <= "~" or c in ":;" for c in name):
+        if not 0 < len(name) <= LINE or any(not "!" <= c <= "~" or c in ":;" for c in name):
             raise ValueError(f"not the name of a field: {name[:80]!r}")
     if "from" not in [name.lower() for name in names]:
         raise ValueError("From has to be signed (RFC 6376 §5.4)")
@@ -374,4 +387,9 @@ def _identity(identity: str, domain: str) -> str:
     if own != domain and not own.endswith("." + domain):
         # Not endswith(domain): notexample.com is not within example.com.
         raise ValueError(f"the identity {identity[:80]!r} is not within {domain}")
-    return taglist.quote_printable(identity.encode("utf-8")).decode("ascii")
+    if any(c < " " or c == "\x7f" for c in identity):
+        raise ValueError(f"an identity has no control characters: {identity[:80]!r}")
+    quoted = taglist.quote_printable(identity.encode("utf-8")).decode("ascii")
+    if len(quoted) > MAX_WORD:
+        raise ValueError(f"an identity of {len(quoted)} octets does not fit a line")
+    return quoted

@@ -8,6 +8,7 @@ verifier is `NEUTRAL`, since a newer one may know it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, final
@@ -36,6 +37,11 @@ _REQUIRED_AMS: Final = (b"a", b"b", b"bh", b"d", b"h", b"s")
 
 #   field-name  =  1*ftext ; printable, without ":" (RFC 5322 §3.6.8); ";" would end the tag
 _FTEXT: Final = bytes(c for c in range(0x21, 0x7F) if c not in b":;")
+
+
+#: Quoted-printable can spell CR and LF, an address cannot (RFC 5321 §4.1.2), and what a program puts
+#: into a header field of its own must not contain any.
+_CONTROLS: Final = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 @final
@@ -268,7 +274,7 @@ def _identity(tags: TagList, domain: str, arc: bool) -> tuple[str, str]:
     except TagListError as error:
         raise _broken(f"i= has {error}") from None
     _, at, right = identity.rpartition(b"@")
-    if not at or not taglist.is_domain(right):
+    if not at or not taglist.is_domain(right) or _CONTROLS.search(identity):
         raise _broken("i= is not an address")
     identity_domain = right.lower().decode("ascii")
     if identity_domain != domain and not identity_domain.endswith("." + domain):

@@ -89,7 +89,7 @@ class Verifier:
             self._buffer = bytearray()
             self._begin(header)
             self._bodies.update(body)
-        elif len(buffer) > limit + 4:
+        elif ends is not None or len(buffer) > limit + 4:
             header = bytes(buffer[:limit])
             self._buffer = bytearray()
             self._too_long = True
