@@ -29,7 +29,9 @@ SLACK: Final = 1024 * 1024
 
 def make_app(server: Server) -> Starlette:
     """The application of a running server."""
-    return build_app(services_of(server))
+    app = build_app(services_of(server))
+    app.state.site.templates.warm()
+    return app
 
 
 def build_app(services: Services) -> Starlette:

@@ -45,6 +45,11 @@ class Templates:
         environment.filters["time_short"] = _time_short
         self._environment = environment
 
+    def warm(self) -> None:
+        """Compile all templates now, so that no visitor waits for it."""
+        for name in self._environment.list_templates(extensions=["html"]):
+            self._environment.get_template(name)
+
     def render(self, name: str, context: Mapping[str, Any]) -> str:
         return self._environment.get_template(name).render(context)
 
