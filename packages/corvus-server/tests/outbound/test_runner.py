@@ -27,7 +27,7 @@ async def until_quiet(post: Post, entry: int, limit: float = 20 * DAY) -> None:
         found = post.store.queue.entry(entry)
         if found is None or found.finished is not None:
             return
-        await asyncio.sleep(30)
+        await asyncio.sleep(300)
     raise AssertionError(post.states(entry))
 
 
@@ -120,13 +120,13 @@ def test_a_mail_with_an_end_of_its_own_is_not_tried_beyond_it() -> None:
     main()
 
 
-def test_a_mail_that_was_held_for_weeks_has_its_five_days_still() -> None:
+def test_a_mail_that_was_held_for_a_week_has_its_five_days_still() -> None:
     @posted()
     async def main(post: Post) -> None:
         post.peer(answers={"rcpt": ["451 4.3.0 not now", "250 ok"]})
         entry = await post.enqueue(held=True)
         await post.start()
-        await asyncio.sleep(14 * DAY)
+        await asyncio.sleep(7 * DAY)
         await post.store.queue.release(entry)
         await until_quiet(post, entry)
         assert post.states(entry) == {CAROL: "delivered"}

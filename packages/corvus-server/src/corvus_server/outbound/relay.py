@@ -51,10 +51,13 @@ class Relay:
             host, _, port = place.rpartition(":")
         if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
             raise ValueError("a relay is host:port or user:password@host:port")
+        host = host.strip("[]").lower()
+        if ":" in host:
+            ip_address(host)  # what else would have colons
         user, password = unquote(user), unquote(password)
         if "\0" in user + password:
             raise ValueError("a relay is host:port or user:password@host:port")
-        return cls(host=host.strip("[]").lower(), port=int(port), user=user, password=password)
+        return cls(host=host, port=int(port), user=user, password=password)
 
     @property
     def signs_in(self) -> bool:

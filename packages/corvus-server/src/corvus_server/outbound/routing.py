@@ -221,8 +221,9 @@ def _literal_route(domain: str, own_addresses: Sequence[str], allow_loopback: bo
     """``[192.0.2.1]``, ``[IPv6:2001:db8::1]`` (RFC 5321 §4.1.3): no question to anybody."""
     text = domain[1:-1] if domain.endswith("]") else ""
     tagged = text[:5].lower() == "ipv6:"
-    address = _address(text[5:] if tagged else text)
-    if address is None or (":" in text) is not tagged:
+    inner = text[5:] if tagged else text
+    address = _address(inner)
+    if address is None or (":" in inner) is not tagged:
         return _nowhere(domain, 550, "5.1.3", f"{domain} is no address literal", [])
     if any(_same(str(address), own) for own in own_addresses):
         return _to_ourselves(domain, [])

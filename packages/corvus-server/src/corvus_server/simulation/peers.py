@@ -38,7 +38,7 @@ Answer = bytes | str | Do
 class Script:
     """What a peer does; what it does not name goes well."""
 
-    answers: Mapping[str, Answer | list[Answer]] = field(default_factory=dict)
+    answers: Mapping[str, Answer | list[Any]] = field(default_factory=dict)
     """By stage; a list is used up one by one, its last for ever.  ``rcpt:LOCAL`` is for one recipient."""
     extensions: tuple[str, ...] = ("PIPELINING", "8BITMIME", "SIZE 10000000", "SMTPUTF8", "DSN")
     context: ssl.SSLContext | None = None
