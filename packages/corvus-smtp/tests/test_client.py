@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -766,3 +767,27 @@ def test_behind_tls_the_transaction_of_before_is_gone() -> None:
     feed(conn, b"250 mx.example\r\n")
     conn.mail("a@b.example")
     assert conn.data_to_send() == b"EHLO client.example\r\nMAIL FROM:<a@b.example>\r\n"
+
+
+def test_mail_waits_for_every_ehlo_that_is_under_way() -> None:
+    conn = ready("PIPELINING")
+    conn.ehlo()
+    conn.ehlo()
+    for reply in (b"250 mx.example\r\n", b"550 not again\r\n"):
+        with pytest.raises(LocalProtocolError, match="EHLO"):
+            conn.mail(None)
+        feed(conn, reply)
+    conn.mail(None)
+
+
+def test_lining_up_many_transactions_is_linear() -> None:
+    def cost(transactions: int) -> float:
+        conn = ready("PIPELINING")
+        start = time.process_time()
+        for _ in range(transactions):
+            conn.mail("a@b.example")
+            conn.rcpt("c@d.example")
+            conn.data()
+        return time.process_time() - start
+
+    assert min(cost(2000) for _ in range(3)) < 16 * min(cost(250) for _ in range(3)) + 0.02

@@ -89,6 +89,7 @@ class Pipeline(Buffers):
         "_challenged",
         "_events",
         "_greeted",
+        "_hellos",
         "_hostname",
         "_limits",
         "_lines",
@@ -130,6 +131,7 @@ class Pipeline(Buffers):
         self._body_command: Command | None = None
         self._challenged: Command | None = None
         self._greeted = False  # by the server, and by us with EHLO or HELO
+        self._hellos = 0  # of which are in waiting or under way
         # What the queue will have led to when it has been sent: whether RCPT and DATA make sense.
         self._planned: MailParameters | None = None
         self._planned_recipients = 0
@@ -341,6 +343,8 @@ class Pipeline(Buffers):
             self._on_data(command, transaction, reply)
             return
         self._events.append(ReplyReceived(command, reply))
+        if verb in HELLOS:
+            self._hellos -= 1
         if verb is Verb.MAIL and transaction is not None:
             transaction.mail = ok
             self._state = State.MAIL if ok else State.READY

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final, final
 
 from corvus_smtp._data import MessageWriter
-from corvus_smtp._pipeline import HELLOS, Awaited, Part, Pipeline
+from corvus_smtp._pipeline import Awaited, Part, Pipeline
 from corvus_smtp._state import State, Verb
 from corvus_smtp.address import Mailbox
 from corvus_smtp.capabilities import Capabilities
@@ -367,6 +367,7 @@ class ClientConnection(Pipeline):
     def _hello(self, verb: Verb) -> Command:
         line = f"{verb.value} {self._hostname}".encode("ascii")
         command = self._line_up(Command(verb, line=line))
+        self._hellos += 1
         self._planned = None
         return command
 
@@ -380,7 +381,7 @@ class ClientConnection(Pipeline):
         return self._line_up(Command(verb, line=line))
 
     def _must_be_greeted(self) -> None:
-        if not self._greeted or any(c.verb in HELLOS for c in self.unanswered):
+        if not self._greeted or self._hellos:
             raise LocalProtocolError("EHLO or HELO must have been accepted first")
 
     def _must_offer(self, keyword: str) -> None:
