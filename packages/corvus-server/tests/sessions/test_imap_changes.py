@@ -191,3 +191,23 @@ def test_qresync_tells_what_was_missed(server: Running) -> None:
     ]
     untagged = wire.ok(f"SELECT INBOX (QRESYNC ({known.uid_validity + 1} {known.modseq}))")
     assert not [line for line in untagged if b"VANISHED" in line]
+
+
+def test_one_append_behind_the_other_is_answered_in_order(server: Running) -> None:
+    wire = server.wire(select="INBOX")
+    text = b"".join(
+        b"a%d APPEND %b {%d+}\r\n%b\r\n"
+        % (n, b"nowhere" if n == 7 else b"INBOX", len(mail(str(n))), mail(str(n)))
+        for n in range(20)
+    )
+    wire.send(text + b"b SEARCH SUBJECT 19\r\n")
+    lines: list[bytes] = []
+    while not (lines and lines[-1].startswith(b"b ")):
+        lines.append(wire.response())
+    tags = [line.split()[0] for line in lines if not line.startswith(b"*")]
+    assert tags == [b"a%d" % n for n in range(20)] + [b"b"]
+    [refused] = [line for line in lines if line.startswith(b"a7 ")]
+    assert refused.startswith(b"a7 NO [TRYCREATE] ")
+    assert lines[-2] == b"* SEARCH 19", "what comes behind them sees them all"
+    assert [line for line in lines if b"EXISTS" in line][-1] == b"* 19 EXISTS"
+    assert wire.ok("NOOP") == []

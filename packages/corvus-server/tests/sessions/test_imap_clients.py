@@ -74,5 +74,8 @@ def test_aioimaplib_waits_in_idle(server: Running) -> None:
         found = await client.fetch("1", "(BODY.PEEK[])")
         assert mail("news") in [bytes(line) for line in found.lines]
         await client.logout()
+        client.protocol.transport.abort()
+        for _ in range(3):  # until the transport has let go of its socket
+            await asyncio.sleep(0)
 
     asyncio.run(main())

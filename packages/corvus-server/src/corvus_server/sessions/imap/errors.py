@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
 from corvus_imap import Code, UnknownEncoding
 from corvus_server.storage.errors import (
@@ -11,6 +11,7 @@ from corvus_server.storage.errors import (
     NoSuchMailbox,
     NotFound,
     OverQuota,
+    StoreError,
 )
 
 
@@ -25,6 +26,10 @@ class Refusal(Exception):
         self.code = code
         self.text = text
         self.bad = bad
+
+
+#: What may end a command in the middle: NO, and the connection goes on.
+REFUSALS: Final = (Refusal, StoreError, UnknownEncoding)
 
 
 def refusal_of(error: Exception) -> Refusal:

@@ -32,9 +32,8 @@ from corvus_server.sessions.imap import (
     search,
     select,
 )
-from corvus_server.sessions.imap.errors import Refusal, refusal_of
+from corvus_server.sessions.imap.errors import REFUSALS, Refusal, refusal_of
 from corvus_server.sessions.imap.selected import Selected
-from corvus_server.storage.errors import StoreError
 from corvus_server.storage.protocols import Store
 from corvus_server.storage.values import Account
 from corvus_server.tls import SessionFacts
@@ -58,8 +57,6 @@ POLICY: Final = imap.Policy(
 #: News that a client in IDLE may leave unread before it is told no more: it hears of the rest when
 #: it reads again.
 UNREAD: Final = 64 * 1024
-#: What may be refused in the middle of a command.
-_REFUSALS: Final = (Refusal, StoreError, imap.UnknownEncoding)
 
 
 @final
@@ -68,7 +65,7 @@ class IMAPSession:
 
     __slots__ = (
         "_exchange", "_log", "_shell", "_sign_in", "_stop", "_waiting", "account", "appending",
-        "conn", "selected", "store", "tag",
+        "conn", "late", "selected", "store", "tag",
     )  # fmt: skip
 
     def __init__(
@@ -87,6 +84,8 @@ class IMAPSession:
         self.selected: Selected | None = None
         self.appending: append.Appending | None = None
         """The APPEND on its way."""
+        self.late: append.Late | None = None
+        """Those that are complete and not answered yet."""
         self.tag = ""
         """Of the command in progress."""
         self._shell = shell
@@ -103,6 +102,9 @@ class IMAPSession:
 
     def handle(self, event: Any, /) -> Awaitable[None] | None:
         if event.__class__ is imap.CommandReceived:
+            if self.late is not None:
+                # Whatever is no APPEND sees what came before it.
+                return self._behind(self.late, event)
             self.tag = event.tag
             handler, argument = _COMMANDS[event.command.__class__], event.command
         else:
@@ -112,7 +114,7 @@ class IMAPSession:
             handler, argument = found, event
         try:
             waiting = handler(self, argument)
-        except _REFUSALS as error:
+        except REFUSALS as error:
             self._refuse(error)
             return None
         return None if waiting is None else self._guarded(waiting)
@@ -141,10 +143,16 @@ class IMAPSession:
             self._waiting.cancel()
         self.note("debug", "closed")
 
+    async def _behind(self, late: append.Late, event: imap.CommandReceived) -> None:
+        await late.done()
+        waiting = self.handle(event)
+        if waiting is not None:
+            await waiting
+
     async def _guarded(self, waiting: Awaitable[None]) -> None:
         try:
             await waiting
-        except _REFUSALS as error:
+        except REFUSALS as error:
             self._refuse(error)
 
     def _refuse(self, error: Exception) -> None:
@@ -189,6 +197,14 @@ class IMAPSession:
             ConnectionResetError: The client is gone.
         """
         await self._shell.drain()
+
+    def flush(self) -> None:
+        """Write."""
+        self._shell.flush()
+
+    def hang_up(self) -> None:
+        """Write what is left, then close."""
+        self._shell.disconnect()
 
     def finish(self, code: imap.Code | str | None = None, text: str = "") -> None:
         """Bring the client up to date and end the command with OK."""
@@ -270,9 +286,9 @@ class IMAPSession:
             self._waiting = asyncio.get_running_loop().create_task(self._tell_later())
             return
         self.tell()
-        self._shell.flush()
+        self.flush()
         if conn.closing:
-            self._shell.disconnect()
+            self.hang_up()
 
     async def _tell_later(self) -> None:
         """The client does not read: what happens meanwhile becomes one piece of news."""
