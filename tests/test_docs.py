@@ -41,7 +41,8 @@ def test_every_command_has_a_row() -> None:
     text = (REFERENCE / "server-commands.md").read_text("utf-8")
     written = set(
         re.findall(
-            r"^\| `(corvus [a-z-]+(?: (?:add|list|remove|show|retry|hold|release|drop))?)",
+            r"^\| `(corvus [a-z-]+(?: (?:add|list|remove|show|retry|hold|release|drop"
+            r"|set|rotate|retire|activate|pass|forget|lift))?)",
             text,
             re.M,
         )
