@@ -102,7 +102,12 @@ def test_a_zone_that_cannot_be_read_exits_64(
     bad.write_text("[]", "utf-8")
     for path in (bad, tmp_path / "missing.json"):
         assert run("spf", "192.0.2.1", "a@example.com", "--zone", str(path))[0] == 64
-    assert "a zone is a JSON object" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "a zone is a JSON object" in said
+    assert "bad.json" in said
+    bad.write_text("[" * 100_000, "utf-8")
+    assert run("spf", "192.0.2.1", "a@example.com", "--zone", str(bad))[0] == 64
+    assert "nested too deeply" in capsys.readouterr().err
 
 
 def test_without_dnspython_a_zone_is_asked_for(

@@ -174,6 +174,7 @@ def test_test_mode_takes_one_level_off() -> None:
     for policy, applied in (("reject", "quarantine"), ("quarantine", "none"), ("none", "none")):
         found = check("example.com", txt(example__com=f"v=DMARC1; p={policy}; t=y"))
         assert (found.status, found.policy, found.disposition) == ("fail", policy, applied)
+        assert ("in test mode" in found.reason) is (policy != applied)
 
 
 def test_a_record_without_a_policy_counts_when_somebody_wants_reports() -> None:
@@ -507,10 +508,13 @@ def test_one_domain_is_found(value: str, domain: str) -> None:
         (["a@x.example, b@y.example"], "quarantine"),
         (["Team: a@example.com;"], "quarantine"),
         (["undisclosed:;"], "quarantine"),
+        (["a@example.com;"], "reject"),
+        (["a@example.com; b@evil.example"], "reject"),
+        (["Alice <a@example.com>;"], "reject"),
         (["a@good.com, <b@[x]>"], "reject"),
         (["a.<b>@x.com"], "reject"),
         (["<a[b]@x.com>"], "reject"),
-        (["a;@x.com"], "quarantine"),
+        (["a;@x.com"], "reject"),
     ],
 )
 def test_anything_else_is_the_documented_policy_and_no_guess(

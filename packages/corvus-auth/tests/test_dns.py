@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -207,3 +209,10 @@ def test_spf_and_dmarc_run_over_them(server: NameServer) -> None:
         return await dmarc.acheck("example.com", spf=checked, dkim=(), resolver=resolver)
 
     assert asyncio.run(ask()).status == "pass"
+
+
+def test_without_dnspython_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dns.asyncresolver", None)
+    monkeypatch.delitem(sys.modules, "corvus_auth.dns")
+    with pytest.raises(ImportError, match=r"corvus-auth\[dns\]"):
+        importlib.import_module("corvus_auth.dns")

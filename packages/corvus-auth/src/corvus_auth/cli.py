@@ -99,7 +99,10 @@ def main(
 
 def _resolver(options: argparse.Namespace) -> Any:
     if options.zone is not None:
-        return ZoneResolver.from_json(options.zone.read_bytes())
+        try:
+            return ZoneResolver.from_json(options.zone.read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{options.zone}: {error}") from error
     try:
         from corvus_auth.dns import DNSResolver
     except ImportError as error:

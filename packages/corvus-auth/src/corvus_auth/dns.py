@@ -15,7 +15,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, final
 
-import dns.asyncresolver
+try:
+    import dns.asyncresolver
+except ImportError as error:
+    raise ImportError("corvus_auth.dns needs the extra: corvus-auth[dns]") from error
 import dns.exception
 import dns.flags
 import dns.name

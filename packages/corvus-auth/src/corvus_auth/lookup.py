@@ -236,7 +236,10 @@ class ZoneResolver:
     @classmethod
     def from_json(cls, text: str | bytes) -> ZoneResolver:
         """Read the JSON of ``--zone FILE``; see the class for its shape.  Raises `ValueError`."""
-        zone = json.loads(text)
+        try:
+            zone = json.loads(text)
+        except RecursionError:
+            raise ValueError("the JSON of the zone is nested too deeply") from None
         if not isinstance(zone, dict) or not all(isinstance(t, dict) for t in zone.values()):
             raise ValueError("a zone is a JSON object of names, each an object of types")
         return cls(zone)

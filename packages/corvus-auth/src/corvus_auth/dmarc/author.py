@@ -157,7 +157,11 @@ def author(from_fields: Sequence[bytes | str]) -> Author:
     text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
     try:
         tokens = _tokens(text)
-        if any(kind in (":", ";") for kind, _ in tokens):
+        kinds = [kind for kind, _ in tokens]
+        if ";" in kinds and ":" not in kinds[: kinds.index(";")]:
+            # It ends no group, and some programs show what stands in front as the author.
+            raise StructureError("a stray ;")
+        if ":" in kinds:
             # RFC 6854 allows a group here; who wrote the message it does not say.
             return Author(None, "the From field has a group", Policy.QUARANTINE)
         domains = {to_ascii(domain) for domain in _domains(tokens)}

@@ -151,7 +151,7 @@ def _name(expanded: str) -> str | None:
         # The first dot from which the rest is short enough; no loop over what goes.
         dot = name.find(".", len(name) - MAX_NAME - 1)
         name = name[dot + 1 :]
-    # RFC 8616 §4 for what is not ASCII; "making no provisions" (§4.8) for the rest: no such name.
+    # RFC 8616 §4 for what is not ASCII; RFC 7208 §4.8 asks for no more: no such name.
     # (A space can be meant: "%_" expands to one, and the published suite has such a name.)
     if not (name.isascii() and name.isprintable()) or len(name) > MAX_NAME:
         return None
