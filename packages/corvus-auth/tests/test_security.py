@@ -42,9 +42,9 @@ def test_row_8_clients_put_no_line_end_on_the_wire(text: str) -> None:
 def seconds(call: Callable[[], object]) -> float:
     best = 1e9
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         call()
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     return best
 
 

@@ -511,3 +511,16 @@ def test_the_linter_stops_somewhere() -> None:
     assert len(report.records) <= 21
     many: Zone = {f"{a}.test": {"TXT": [b"v=spf1 -all"]} for a in range(60)}
     assert not lint(many, "not a domain").ok
+
+
+@pytest.mark.parametrize(("rdtype", "ip"), [("A", "192.0.2.{}"), ("AAAA", "2001:db8::{}")])
+@pytest.mark.parametrize("term", ["a:h.example.com", "mx:h.example.com"])
+def test_without_a_prefix_length_every_bit_counts(rdtype: str, ip: str, term: str) -> None:
+    zone = {
+        "example.com": {"TXT": [f"v=spf1 {term} -all"]},
+        "h.example.com": {rdtype: [ip.format(2)], "MX": [(10, "h.example.com")]},
+    }
+    for last, status in ((2, "pass"), (3, "fail")):
+        resolver = ZoneResolver(zone)
+        found = spf.check(ip.format(last), "a@example.com", "x.example", resolver=resolver)
+        assert found.status == status
