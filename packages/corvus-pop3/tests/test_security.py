@@ -564,9 +564,9 @@ def test_time_is_linear(attack: Callable[[int], object]) -> None:
     def seconds(size: int) -> float:
         best = 9.0
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.process_time()
             attack(size)
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.process_time() - start)
         return best
 
     assert seconds(400_000) <= 2.5 * seconds(200_000) + 0.05
