@@ -516,7 +516,7 @@ def test_the_linter_stops_somewhere() -> None:
 @pytest.mark.parametrize(("rdtype", "ip"), [("A", "192.0.2.{}"), ("AAAA", "2001:db8::{}")])
 @pytest.mark.parametrize("term", ["a:h.example.com", "mx:h.example.com"])
 def test_without_a_prefix_length_every_bit_counts(rdtype: str, ip: str, term: str) -> None:
-    zone = {
+    zone: dict[str, Any] = {
         "example.com": {"TXT": [f"v=spf1 {term} -all"]},
         "h.example.com": {rdtype: [ip.format(2)], "MX": [(10, "h.example.com")]},
     }
