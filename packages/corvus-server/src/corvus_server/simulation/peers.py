@@ -73,12 +73,13 @@ class ScriptedServer:
 
     def answer(self, stage: str) -> Answer | None:
         """What the script says at *stage*, now."""
-        answer = self.script.answers.get(stage)
-        if not isinstance(answer, list):
-            return answer
+        found = self.script.answers.get(stage)
+        if not isinstance(found, list):
+            return found
         used = self._used.get(stage, 0)
         self._used[stage] = used + 1
-        return answer[min(used, len(answer) - 1)]
+        answer: Answer = found[min(used, len(found) - 1)]
+        return answer
 
 
 @final
