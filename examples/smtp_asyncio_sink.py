@@ -1,12 +1,12 @@
 """An SMTP sink under asyncio, or uvloop if it is there: smtp_asyncio_sink.py [port] [--plain]"""
 
 import asyncio
-import contextlib
+import importlib.util
 import socket
 import sys
 from typing import cast
 
-from corvus_smtp import NEED_DATA, ConnectionEnded, ProtocolError, ServerConnection
+from corvus_smtp import NEED_DATA, ProtocolError, ServerConnection
 
 
 class Sink(asyncio.Protocol):
@@ -23,14 +23,18 @@ class Sink(asyncio.Protocol):
         self.conn.receive_eof()
         self.pump()
 
+    def pause_writing(self) -> None:
+        self.transport.pause_reading()  # who reads no replies is not read either
+
+    def resume_writing(self) -> None:
+        self.transport.resume_reading()
+
     def pump(self) -> None:
         conn = self.conn
         try:
-            while (event := conn.next_event()) is not NEED_DATA:
+            while (event := conn.next_event()) is not NEED_DATA and not conn.closing:
                 if event.owes:  # type: ignore[union-attr]  # never PAUSED: all is answered here
                     conn.accept()
-                elif isinstance(event, ConnectionEnded):
-                    break
         except ProtocolError:
             pass  # the reply is queued
         self.transport.write(conn.data_to_send())
@@ -49,9 +53,6 @@ async def main(port: int) -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(ImportError):
-        if "--plain" not in sys.argv:
-            import uvloop
-
-            asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    if "--plain" not in sys.argv and importlib.util.find_spec("uvloop"):
+        asyncio.set_event_loop_policy(importlib.import_module("uvloop").EventLoopPolicy())
     asyncio.run(main(int([*sys.argv, "2525"][1])))

@@ -1,5 +1,6 @@
 """An SMTP sink with threads and STARTTLS: smtp_threading_sink.py [port [cert.pem key.pem]]"""
 
+import contextlib
 import socket
 import ssl
 import sys
@@ -20,7 +21,7 @@ from corvus_smtp import (
 def serve(sock: socket.socket, context: ssl.SSLContext | None) -> None:
     policy = Policy().offering("STARTTLS") if context else Policy()
     conn = ServerConnection("sink.example", policy=policy)
-    with sock:
+    with sock, contextlib.suppress(OSError):  # the client is gone, or was silent for too long
         while True:
             try:
                 event = conn.next_event()

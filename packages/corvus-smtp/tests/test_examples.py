@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import inspect
 import smtplib
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -71,6 +72,35 @@ def test_asyncio_sink(arguments: tuple[str, ...]) -> None:
         send(port, b"x" * 70 + b"\r\n")
 
 
+def test_the_asyncio_sink_reads_no_client_that_reads_no_replies() -> None:
+    class Transport:
+        reading = True
+
+        def write(self, octets: bytes) -> None:
+            """Nobody looks at it."""
+
+        def pause_reading(self) -> None:
+            self.reading = False
+
+        def resume_reading(self) -> None:
+            self.reading = True
+
+    transport = Transport()
+    sink = load("smtp_asyncio_sink").Sink()
+    sink.connection_made(transport)
+    sink.pause_writing()
+    assert not transport.reading
+    sink.resume_writing()
+    assert transport.reading
+
+
+def test_a_client_that_vanishes_is_no_exception_in_a_thread() -> None:
+    module = load("smtp_threading_sink")
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    module.serve(ours, None)
+
+
 def test_threading_sink() -> None:
     with running("smtp_threading_sink", "0") as port:
         send(port)
@@ -125,6 +155,8 @@ def test_handlers_written_for_aiosmtpd() -> None:
         async def handle_RCPT(
             self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
         ) -> str:
+            if address == "odd@d.example":
+                return "whatever"
             if address == "c@d.example":
                 envelope.rcpt_tos.append(address)
                 return "250 OK"
@@ -141,6 +173,9 @@ def test_handlers_written_for_aiosmtpd() -> None:
         with smtplib.SMTP("127.0.0.1", port, timeout=10) as smtp:
             with pytest.raises(smtplib.SMTPRecipientsRefused):
                 smtp.sendmail("a@b", ["nobody@d"], b"x")
+            with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+                smtp.sendmail("a@b", ["odd@d.example"], b"x")
+            assert refused.value.recipients["odd@d.example"][0] == 451
             with pytest.raises(smtplib.SMTPDataError) as caught:
                 smtp.sendmail("a@b", ["c@d.example"], b"boom\r\n")
             assert caught.value.smtp_code == 451
