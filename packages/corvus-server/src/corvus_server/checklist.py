@@ -7,6 +7,7 @@ Health page shows it as cards.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -326,20 +327,35 @@ def judge_pointer(hostname: str, address: str, answer: Answer) -> Step:
 async def examine(
     config: Config, domains: Sequence[str], keys: Sequence[Mapping[str, Any]], resolver: Any
 ) -> list[Step]:
-    """Ask *resolver* (``aresolve``) for everything that is wanted: the server's own, then each domain's."""
-    steps = []
-    addresses: list[str] = []
-    for record in host_records(config):
-        answer = await resolver.aresolve(record.name, record.rdtype)
-        addresses += [str(each) for each in answer.records]
-        steps.append(judge(record, answer))
-    for address in dict.fromkeys([*own_addresses(config), *addresses][:4]):
-        pointer = ipaddress.ip_address(address).reverse_pointer
-        steps.append(
-            judge_pointer(config.hostname, address, await resolver.aresolve(pointer, "PTR"))
-        )
-    for domain in domains:
-        for record in domain_records(config, domain, keys):
-            rdtype = "A" if record.rdtype == "CNAME" else record.rdtype
-            steps.append(judge(record, await resolver.aresolve(record.name, rdtype), domain))
-    return steps
+    """
+    Ask *resolver* (``aresolve``) for everything that is wanted: the server's own, then each domain's.
+
+    All questions are asked at once: a DNS that is silent costs the patience of one.
+    """
+    groups = await asyncio.gather(
+        _host(config, resolver), *(_domain(config, name, keys, resolver) for name in domains)
+    )
+    return [step for group in groups for step in group]
+
+
+async def _host(config: Config, resolver: Any) -> list[Step]:
+    records = host_records(config)
+    answers = await asyncio.gather(*(resolver.aresolve(r.name, r.rdtype) for r in records))
+    steps = [judge(record, answer) for record, answer in zip(records, answers, strict=True)]
+    found = [str(each) for answer in answers for each in answer.records]
+    addresses = list(dict.fromkeys([*own_addresses(config), *found]))[:4]
+    pointers = await asyncio.gather(
+        *(resolver.aresolve(ipaddress.ip_address(a).reverse_pointer, "PTR") for a in addresses)
+    )
+    pairs = zip(addresses, pointers, strict=True)
+    return steps + [judge_pointer(config.hostname, address, answer) for address, answer in pairs]
+
+
+async def _domain(
+    config: Config, domain: str, keys: Sequence[Mapping[str, Any]], resolver: Any
+) -> list[Step]:
+    records = domain_records(config, domain, keys)
+    answers = await asyncio.gather(
+        *(resolver.aresolve(r.name, "A" if r.rdtype == "CNAME" else r.rdtype) for r in records)
+    )
+    return [judge(record, answer, domain) for record, answer in zip(records, answers, strict=True)]

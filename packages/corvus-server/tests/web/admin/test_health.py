@@ -95,6 +95,7 @@ async def test_a_watcher_is_told_when_something_changed_and_not_before(site: Sit
     checker = site.app.state.checker
     assert await checker.start() is False  # nothing new
     publish(site)
+    site.clock.forward(11)
     heard = await streamed(site.app, root, "/admin/health/live", lambda t: "event: change" in t)
     assert heard.count("event: change") == 1
 

@@ -348,3 +348,32 @@ def test_labels_that_peers_make_up_come_to_an_end() -> None:
     metrics.stop()
     log("info", "imap", "connected")
     assert sum(metrics.totals.values()) == 200
+
+
+@site
+async def test_the_overview_says_how_things_are(site: Site) -> None:
+    root = await admin(site)
+    await root.get("/admin")
+    await site.app.state.checker.start()
+    for decision in ("inbox", "inbox", "reject"):
+        site.log("info", "smtp", "message", "smtp-1", decision=decision)
+    site.log("error", "delivery", "broken", "q1", error="no space")
+    answer = await root.get("/admin")
+    text = said(answer)
+    assert "next: A of mail.corvus.local" in text
+    assert "Mail taken in, last 24 hours 2" in text
+    assert "Refused or put off, last 24 hours 1" in text
+    assert "error=no space" in text
+
+
+@site
+async def test_a_check_that_breaks_is_told_in_the_log(site: Site) -> None:
+    class Broken:
+        async def aresolve(self, name: str, rdtype: str) -> None:
+            raise RuntimeError("a defect")
+
+    root = await admin(site)
+    await root.get("/admin/health")
+    site.app.state.checker.resolver = Broken()
+    assert await site.app.state.checker.start() is False
+    assert any(event.name == "check failed" for event in site.log.recent)

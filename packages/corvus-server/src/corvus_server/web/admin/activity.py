@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from corvus_server.config import SETTINGS, parse_duration, parse_size
+from corvus_server.metrics import HOURS, MESSAGES
 from corvus_server.web import words
 from corvus_server.web.admin import queue
+from corvus_server.web.admin.checks import answer_of, checker_of, stages
 from corvus_server.web.admin.common import attempt, note, number, show, sure
+from corvus_server.web.admin.figures import metrics_of
 from corvus_server.web.live import event, stream
 from corvus_server.web.mail import verdicts
 from corvus_server.web.page import NotHere, Visit
 
-#: Hours of the overview's charts.
-HOURS = 24
-#: Decisions that the charts look at.
-LOOKED_AT = 5000
+#: Decisions that the day's sentence looks at: each is up to 16 KB of JSON.
+LOOKED_AT: Final = 250
 
 
 async def overview(visit: Visit) -> Response:
-    store, now = visit.store, visit.services.now()
-    recent = [v for v in store.verdicts.recent(LOOKED_AT) if (v.created or 0) > now - HOURS * 3600]
+    store = visit.store
+    hours = metrics_of(visit.request).series(MESSAGES)
+    checker = checker_of(visit.request)
+    if checker.stale:
+        checker.start()  # the page does not wait for DNS; it renews itself
     charts = [
-        _chart("Mail taken in", [v for v in recent if v.action == "accept"], now, "good"),
-        _chart("Put into Junk", [v for v in recent if v.action == "junk"], now, "warn"),
+        _chart("Mail taken in", [hours.get("inbox", ())], "good"),
+        _chart("Put into Junk", [hours.get("junk", ())], "warn"),
         _chart(
             "Refused or put off",
-            [v for v in recent if v.action not in ("accept", "junk")],
-            now,
+            [row for name, row in hours.items() if name not in ("inbox", "junk")],
             "bad",
         ),
     ]
@@ -42,6 +45,7 @@ async def overview(visit: Visit) -> Response:
         visit,
         "overview.html",
         charts=charts,
+        health=answer_of(stages(visit, checker)) if checker.steps else None,
         queue=queue.answer(visit),
         domains=len(store.directory.domains()),
         mailboxes=len(accounts),
@@ -55,17 +59,13 @@ async def overview(visit: Visit) -> Response:
     )
 
 
-def _chart(title: str, found: list[Any], now: float, tone: str) -> dict[str, Any]:
+def _chart(title: str, rows: Sequence[Sequence[int]], tone: str) -> dict[str, Any]:
     """Bars of an hour each, as numbers that the template draws."""
-    bars = [0] * HOURS
-    for each in found:
-        hour = int((now - (each.created or now)) // 3600)
-        if 0 <= hour < HOURS:
-            bars[HOURS - 1 - hour] += 1
+    bars = [sum(row[hour] for row in rows if row) for hour in range(HOURS)]
     most = max([1, *bars])
     return {
         "title": title,
-        "total": len(found),
+        "total": sum(bars),
         "tone": tone,
         "bars": [(at, count, round(38 * count / most, 1)) for at, count in enumerate(bars)],
     }
@@ -157,14 +157,14 @@ TONES: Final = {
 
 
 def _day(visit: Visit) -> str:
-    """What became of the mail of the last day, as far as the newest thousand tell."""
+    """What became of the mail of the last day, as far as the newest tell."""
     since = visit.services.now() - 86_400
-    found = [v for v in visit.store.verdicts.recent(1000) if (v.created or 0) >= since]
+    found = [v for v in visit.store.verdicts.recent(LOOKED_AT) if (v.created or 0) >= since]
     if not found:
         return "No mail came from other servers in the last 24 hours."
     counts = {name: sum(v.action == name for v in found) for name in TONES}
     told = ", ".join(f"{n:,} {TONES[name][1]}" for name, n in counts.items() if n)
-    many = "at least " if len(found) == 1000 else ""
+    many = "at least " if len(found) == LOOKED_AT else ""
     return f"In the last 24 hours {many}{words.plural(len(found), 'mail')} came: {told}."
 
 

@@ -91,12 +91,24 @@ class Checker:
     def start(self, *, port: bool = False) -> asyncio.Task[bool]:
         """Look now, or go on with the look that is under way."""
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._look(port))
+            self._task = asyncio.create_task(self._safely(port))
         return self._task
 
     async def settle(self, *, port: bool = False) -> None:
         """Look, and wait a little for it."""
         await asyncio.wait({self.start(port=port)}, timeout=PATIENCE + (6.0 if port else 0.0))
+
+    async def _safely(self, port: bool) -> bool:
+        try:
+            return await self._look(port)
+        except Exception as error:  # nobody waits for this task: the log has to tell
+            self._services.log("error", "web", "check failed", error=repr(error)[:300])
+            return False
+
+    @property
+    def stale(self) -> bool:
+        """Whether it is time for a watcher to look again; of many watchers one looks."""
+        return not self.steps or self._services.now() - self.at >= EVERY - 1
 
     async def _look(self, port: bool) -> bool:
         """Look at everything; whether something is different from before."""
@@ -279,7 +291,8 @@ async def live(visit: Visit) -> Response:
     async def source() -> AsyncIterator[bytes]:
         seen = checker.steps
         while True:
-            await asyncio.wait({checker.start()})
+            if checker.stale:
+                await asyncio.wait({checker.start()})
             if checker.steps != seen:
                 seen = checker.steps
                 yield event("change", {})
