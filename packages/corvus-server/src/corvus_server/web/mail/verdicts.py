@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Final, final
 
 from corvus_server.inbound.verdict import flips
@@ -261,9 +262,9 @@ def _list(value: Any) -> Sequence[Any]:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+    return float(value) if isinstance(value, int | float) and isfinite(value) else 0.0
 
 
 def _when(step: Any) -> float | None:
     at = _map(step).get("at")
-    return float(at) if isinstance(at, int | float) else None
+    return float(at) if isinstance(at, int | float) and isfinite(at) else None

@@ -33,10 +33,28 @@ export async function refresh() {
   }
 }
 
+// A page that nobody looks at holds no stream: browsers allow six connections to one host.
+let stream = null;
+
+function listen() {
+  if (stream || document.hidden) return;
+  stream = new EventSource(from);
+  stream.addEventListener("change", refresh);
+}
+
+function rest() {
+  if (stream) stream.close();
+  stream = null;
+}
+
 if (from) {
   for (const part of document.querySelectorAll("[data-live][id]")) part.dataset.was = part.innerHTML;
-  const stream = new EventSource(from);
-  stream.addEventListener("change", refresh);
-  addEventListener("pagehide", () => stream.close());
+  listen();
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return rest();
+    listen();
+    refresh();
+  });
+  addEventListener("pagehide", rest);
   addEventListener("pageshow", (event) => event.persisted && location.reload());
 }
