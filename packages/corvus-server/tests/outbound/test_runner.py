@@ -644,6 +644,7 @@ def test_a_mail_that_the_next_server_cannot_take_goes_back_with_the_reason(
 ) -> None:
     @posted()
     async def main(post: Post) -> None:
+        post.dns.set("crow.example", "MX", (10, "mx1.crow.example"))
         more = dict(fields)
         size = more.pop("size_of", 0)
         peer = post.peer(extensions=lacking)

@@ -261,11 +261,12 @@ def test_ipv4_follows_where_ipv6_does_not_answer() -> None:
 def test_requiretls_asks_for_a_certificate_that_is_valid(
     trusted: bool, contexts: dict[str, ssl.SSLContext]
 ) -> None:
-    """RFC 8689 §2: "the certificate presented by the SMTP server [...] MUST be verified"."""
+    """RFC 8689 §2: it "MUST be verified successfully by a trust chain"."""
 
     @posted(trusted=contexts["trusting"] if trusted else ssl.create_default_context())
     async def main(post: Post) -> None:
         post.dns.set("crow.example", "MX", (10, "mx1.crow.example"))
+        post.dns.signed.add("crow.example")
         extensions = (*EXTENSIONS["pipelining"], "REQUIRETLS")
         peer = post.peer(context=contexts["server"], extensions=extensions)
         # One that needs no TLS goes first: its connection must not serve the second.
@@ -274,14 +275,16 @@ def test_requiretls_asks_for_a_certificate_that_is_valid(
         await post.start()
         await _passes(60)
         assert post.states(easy) == {"carol@crow.example": "delivered"}
-        state = "delivered" if trusted else "waiting"
+        state = "delivered" if trusted else "failed"
         assert post.states(strict) == {"carol@crow.example": state}
         assert post.attempts(easy)[0].tls["verified"] is False
         if trusted:
             assert post.attempts(strict)[0].tls["verified"] is True
             assert any("REQUIRETLS" in line for line in peer.lines)
         else:
-            assert post.attempts(strict)[0].enhanced == "4.7.10"
+            assert post.attempts(strict)[0].enhanced == "5.7.10"
+            (notice,) = post.notices()
+            assert b"At noon?" not in notice
         assert all(taken.secure for taken in peer.taken)
 
     main()
@@ -293,19 +296,44 @@ def test_requiretls_never_goes_out_in_clear_nor_where_it_is_not_promised(
     @posted(trusted=contexts["trusting"])
     async def main(post: Post) -> None:
         post.dns.set("crow.example", "MX", (10, "mx1.crow.example"))
-        clear = post.peer()
-        entry = await post.enqueue(require_tls=True)
+        unproven = await post.enqueue(require_tls=True)
         await post.start()
         await _passes(60)
-        assert post.attempts(entry)[0].enhanced == "4.7.10"
-        assert not clear.taken
-        unwilling = post.peer(context=contexts["server"])
-        await post.store.queue.retry(entry)
+        assert post.attempts(unproven)[0].enhanced == "5.7.10"
+        assert "DNSSEC" in post.attempts(unproven)[0].text
+        post.dns.signed.add("crow.example")
+        clear = post.peer()
+        entry = await post.enqueue(require_tls=True)
         await _passes(60)
-        assert post.attempts(entry)[1].enhanced == "5.7.30"
-        assert not unwilling.taken
+        assert post.attempts(entry)[0].enhanced == "5.7.10"
+        unwilling = post.peer(context=contexts["server"])
+        entry = await post.enqueue(require_tls=True)
+        await _passes(60)
+        assert post.attempts(entry)[0].enhanced == "5.7.30"
+        assert [*clear.taken, *unwilling.taken] == []
+        # A notice about such a mail goes out all the same (RFC 8689 §5).
+        notice = await post.enqueue(require_tls=True, mail_from="")
+        await _passes(60)
+        assert post.states(notice) == {"carol@crow.example": "delivered"}
 
     main()
+
+
+def test_what_one_host_lacks_the_next_may_have() -> None:
+    @posted()
+    async def main(post: Post) -> None:
+        post.peer(extensions=("PIPELINING",))
+        second = post.peer(SECOND, extensions=("PIPELINING", "8BITMIME"))
+        entry = await post.enqueue(eight_bit=True)
+        await post.start()
+        await _passes(60)
+        assert post.states(entry) == {"carol@crow.example": "delivered"}
+        assert len(second.taken) == 1
+
+    main()
+
+
+# Relays.
 
 
 class Smarthost:

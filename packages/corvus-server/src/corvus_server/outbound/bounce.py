@@ -76,8 +76,13 @@ def notice(
     if not entry.mail_from:
         raise ValueError("a notice about a notice is not sent (RFC 5321 §4.5.5)")
     action = min((fate.action for fate in fates), key=list(Action).index)
+    # "If a REQUIRETLS message is bounced, the server MUST behave as if RET=HDRS was present"
+    # (RFC 8689 §5).
     full = (
-        action is Action.FAILED and entry.return_content != "HDRS" and len(original) <= RETURN_FULL
+        not entry.require_tls
+        and action is Action.FAILED
+        and entry.return_content != "HDRS"
+        and len(original) <= RETURN_FULL
     )
     return corvus_message.dsn(
         from_=f"Mail Delivery System <MAILER-DAEMON@{hostname}>",

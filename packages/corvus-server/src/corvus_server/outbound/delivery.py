@@ -19,12 +19,33 @@ from typing import Any, Final, TypeVar, final
 
 import corvus_smtp as smtp
 from corvus_server.network import Network
+from corvus_server.outbound.envelope import (
+    mail_parameters,
+    rcpt_parameters,
+    server_name,
+    shortened,
+    strict,
+    tls_facts,
+)
 from corvus_server.outbound.relay import Relay
+from corvus_server.outbound.replies import (
+    BAD_ADDRESS,
+    GARBAGE,
+    LOST,
+    NEEDS_TLS,
+    RELAY_NEEDS_TLS,
+    UNPROVEN,
+    gravest,
+    nowhere,
+    plain,
+    reply_to,
+    too_many,
+)
 from corvus_server.outbound.routing import Route
 from corvus_server.storage import values
 from corvus_server.storage.bodies import BodyReader
-from corvus_server.tls import SessionFacts, client_context, describe_certificate
-from corvus_server.transports.client import Dialogue, Link, Timeout
+from corvus_server.tls import client_context
+from corvus_server.transports.client import Dialogue, Link
 
 __all__ = ["Courier", "LocalTrouble", "Relay", "Report", "nowhere", "shortened"]
 
@@ -38,22 +59,10 @@ CONNECT: Final = 30.0
 REUSE: Final = 50
 #: Addresses that are tried in one attempt: a domain may name a hundred.
 PLACES: Final = 20
-#: Recipients of one transaction: "the minimum total number of recipients that MUST be buffered is
-#: 100 recipients" (RFC 5321 §4.5.3.1.8), and servers that take no more exist.
+#: Recipients of one transaction: every server takes 100 (RFC 5321 §4.5.3.1.8), and some no more.
 RECIPIENTS: Final = 100
 #: Seconds for an answer that changes nothing any more: the reply to QUIT, or to DATA for nobody.
 FAREWELL: Final = 5.0
-
-LOST: Final = smtp.Reply(451, "4.4.2", "The connection was lost")
-SILENT: Final = smtp.Reply(451, "4.4.1", "The other server did not answer in time")
-GARBAGE: Final = smtp.Reply(451, "4.5.0", "The other server speaks no SMTP that we understand")
-UNREACHABLE: Final = smtp.Reply(451, "4.4.1", "No host could be reached")
-BAD_ADDRESS: Final = smtp.Reply(550, "5.1.3", "The address is malformed")
-#: RFC 8689 §4.2.1: a message that requires TLS is not sent where it cannot be had.
-NEEDS_TLS: Final = smtp.Reply(450, "4.7.10", "The sender requires TLS, which could not be had")
-RELAY_NEEDS_TLS: Final = smtp.Reply(
-    451, "4.7.10", "The relay offers no TLS that we trust, and credentials do not go out in clear"
-)
 
 
 class LocalTrouble(Exception):
@@ -208,12 +217,16 @@ class Courier:
         places = islice(self._places(), PLACES)
         failures: list[smtp.Reply] = []
         pending = list(recipients)
+        if strict(entry) and self._relay is None and not self._route.proven:
+            report.stage = "route"
+            report.replies.update({each.id: UNPROVEN for each in pending})
+            return
         while pending:
             fresh = not self._usable(entry)
             if fresh:
                 place = next(places, None)
                 if place is None:
-                    reply = _gravest(failures)
+                    reply = gravest(failures)
                     report.replies.update({each.id: reply for each in pending})
                     return
                 try:
@@ -227,8 +240,9 @@ class Courier:
             link = self._link
             assert link is not None
             report.host, report.address = self._place
-            report.tls = _tls_facts(link.facts, verified=self._verified)
-            batch, rest = pending[:RECIPIENTS], pending[RECIPIENTS:]
+            report.tls = tls_facts(link.facts, verified=self._verified)
+            most = min(RECIPIENTS, max(1, link.conn.capabilities.recipients or RECIPIENTS))
+            batch, rest = pending[:most], pending[most:]
             carried = await self._transaction(link, entry, batch, open_body, report)
             if carried.broken is not None:
                 # A server may close a connection that it finds idle or used enough: that is no
@@ -254,7 +268,7 @@ class Courier:
         link = self._link
         if link is None:
             return False
-        if link.conn.closing or link.lost or (entry.require_tls and not self._verified):
+        if link.conn.closing or link.lost or (strict(entry) and not self._verified):
             self._drop()
             return False
         return True
@@ -263,14 +277,14 @@ class Courier:
         self, host: str, address: str, entry: values.QueueEntry, report: Report
     ) -> None:
         report.host, report.address = host, address
-        needs = entry.require_tls or (self._relay is not None and self._relay.signs_in)
+        needs = strict(entry) or (self._relay is not None and self._relay.signs_in)
         try:
             await self._greeted(host, address, report, secure=True, needs=needs)
         except _TLSFailed as error:
             self._drop()
             report.details["tls_failed"] = str(error)
             if needs:
-                raise _Failed(NEEDS_TLS if entry.require_tls else RELAY_NEEDS_TLS) from error
+                raise _Failed(NEEDS_TLS if strict(entry) else RELAY_NEEDS_TLS) from error
             # Opportunistic security (RFC 7435): in the clear is better than not at all, and the
             # record says that it was so.
             await self._greeted(host, address, report, secure=False, needs=False)
@@ -282,7 +296,7 @@ class Courier:
         tried = {"host": host, "address": address, "secure": secure, "result": ""}
         report.details["tried"].append(tried)
         report.stage = "connect"
-        self._dialogue.note(f"({_plain(host)} [{address}] port {self._port})")
+        self._dialogue.note(f"({plain(host)} [{address}] port {self._port})")
         conn = smtp.ClientConnection(
             self._hostname, limits=self._limits, bare_newlines=smtp.BareNewlines.NORMALISE
         )
@@ -299,7 +313,7 @@ class Courier:
         except OSError as error:
             reason = str(error) or type(error).__name__
             tried["result"] = f"connect: {reason}"
-            text = f"{_plain(host)} [{address}] cannot be reached: {_plain(reason)}"
+            text = f"{plain(host)} [{address}] cannot be reached: {plain(reason)}"
             raise _Failed(smtp.Reply(451, "4.4.1", text)) from error
         try:
             self._verified = await self._hello(link, secure, needs, host, report)
@@ -307,7 +321,7 @@ class Courier:
             tried["result"] = f"{report.stage}: {error}"
             raise
         except (OSError, smtp.RemoteProtocolError) as error:
-            reply = _reply_to(error)
+            reply = reply_to(error)
             tried["result"] = f"{report.stage}: {reply.text}"
             raise _Failed(reply) from error
         tried["result"] = "connected"
@@ -343,7 +357,7 @@ class Courier:
         try:
             reply = await self._ask(link, link.conn.starttls())
         except (OSError, smtp.RemoteProtocolError) as error:
-            raise _TLSFailed(f"STARTTLS was offered: {_reply_to(error).text}") from error
+            raise _TLSFailed(f"STARTTLS was offered: {reply_to(error).text}") from error
         if reply is None or not reply.positive:
             raise _TLSFailed(f"STARTTLS was offered and refused: {reply or 'connection lost'}")
         if not link.conn.tls_pending:
@@ -355,7 +369,7 @@ class Courier:
         if needs:
             context = self._trusted = self._trusted or ssl.create_default_context()
         try:
-            await link.start_tls(context, _server_name(host))
+            await link.start_tls(context, server_name(host))
         except OSError as error:
             raise _TLSFailed(str(error)) from error
         try:
@@ -368,7 +382,8 @@ class Courier:
     async def _ehlo(self, link: Link) -> None:
         reply = await self._ask(link, link.conn.ehlo())
         if reply is not None and reply.permanent and not link.conn.closing:
-            # "the client SHOULD [...] fall back to HELO" where EHLO is not known (RFC 5321 §3.2).
+            # "if the server returns a "command not recognized" response to EHLO, the client SHOULD
+            # be able to fall back and send HELO" (RFC 5321 §3.2).
             reply = await self._ask(link, link.conn.helo())
         if reply is None:
             raise _Failed(LOST)
@@ -401,7 +416,7 @@ class Courier:
             elif not isinstance(event, smtp.ConnectionEnded) and event is not smtp.PAUSED:
                 continue
             # A password that was changed is the operator's to mend: the mail waits for it.
-            said = _plain(str(reply or "no answer"))
+            said = plain(str(reply or "no answer"))
             raise _Failed(smtp.Reply(451, "4.7.0", f"The relay refused our credentials: {said}"))
 
     async def _ask(self, link: Link, command: smtp.Command) -> smtp.Reply | None:
@@ -427,7 +442,7 @@ class Courier:
         """Offer the mail to *recipients*; each that is settled has its reply in *report*."""
         carried = _Carried()
         left = {recipient.id: recipient for recipient in recipients}
-        too_many: list[values.QueueRecipient] = []
+        surplus: list[values.QueueRecipient] = []
         accepted = 0
 
         def settle(reply: smtp.Reply, only: int | None = None) -> None:
@@ -438,9 +453,11 @@ class Courier:
         conn = link.conn
         report.stage = "mail"
         try:
-            mail = conn.mail(entry.mail_from, _mail_parameters(entry))
+            mail = conn.mail(entry.mail_from, mail_parameters(entry, conn.capabilities))
         except smtp.NotOffered as error:
-            settle(error.reply)
+            # What this host lacks the next may have.
+            carried.broken, carried.heard = error.reply, True
+            await self.close()
             return carried
         except ValueError:
             settle(BAD_ADDRESS)
@@ -448,7 +465,7 @@ class Courier:
         commands: dict[Any, int] = {}
         for recipient in recipients:
             try:
-                commands[conn.rcpt(recipient.address, _rcpt_parameters(recipient))] = recipient.id
+                commands[conn.rcpt(recipient.address, rcpt_parameters(recipient))] = recipient.id
             except smtp.NotOffered as error:
                 settle(error.reply, recipient.id)
             except ValueError:
@@ -464,6 +481,7 @@ class Courier:
                 if isinstance(event, smtp.DataReady):
                     report.stage = "body"
                     await self._send(link, open_body)
+                    self._dialogue.note(f"(the message, {entry.size} octets)")
                     sent, report.stage = True, "end"
                 elif isinstance(event, smtp.ReplyReceived):
                     carried.heard = True
@@ -485,8 +503,8 @@ class Courier:
                         if reply.positive:
                             accepted += 1
                             report.stage = "data"
-                        elif accepted and _too_many(reply):
-                            too_many.append(left.pop(recipient_id))
+                        elif accepted and too_many(reply):
+                            surplus.append(left.pop(recipient_id))
                         else:
                             settle(reply, recipient_id)
                     elif event.command is data:
@@ -495,7 +513,7 @@ class Courier:
                     raise smtp.RemoteProtocolError("a turn that is nobody's")
         except (OSError, smtp.RemoteProtocolError) as error:
             self._drop()
-            reply = _reply_to(error)
+            reply = reply_to(error)
             if sent and left:
                 # R7: what was sent may have arrived.  It is sent again, and that is said.
                 report.unsure = True
@@ -508,9 +526,9 @@ class Courier:
                 return carried
         if left:
             settle(GARBAGE)
-        # "a client SHOULD treat a 552 [to RCPT] as a temporary, rather than permanent, failure"
-        # (RFC 5321 §4.5.3.1.10): those behind the hundredth come with the next transaction.
-        carried.again = too_many
+        # "Clients SHOULD treat a 552 code in this case as a temporary, rather than permanent,
+        # failure" (RFC 5321 §4.5.3.1.10): those behind the hundredth come with the next transaction.
+        carried.again = surplus
         return carried
 
     async def _send(self, link: Link, open_body: Callable[[], BodyReader]) -> None:
@@ -541,88 +559,3 @@ class Courier:
         link, self._link = self._link, None
         if link is not None:
             link.abort()
-
-
-def _reply_to(error: Exception) -> smtp.Reply:
-    """What trouble of the line amounts to."""
-    if isinstance(error, smtp.RemoteProtocolError):
-        return GARBAGE
-    return SILENT if isinstance(error, Timeout) else LOST
-
-
-def _too_many(reply: smtp.Reply) -> bool:
-    """ "452 Too many recipients", or 552, which servers of old say for it (RFC 5321 §4.5.3.1.10)."""
-    return (reply.code == 452 and str(reply.enhanced or "4.5.3") == "4.5.3") or (
-        reply.code == 552 and str(reply.enhanced or "5.5.3") == "5.5.3"
-    )
-
-
-def _gravest(failures: Sequence[smtp.Reply]) -> smtp.Reply:
-    """The reply of a tour that found no host: temporary while one of them may take it later."""
-    temporary = [reply for reply in failures if not reply.permanent]
-    return (temporary or list(failures) or [UNREACHABLE])[-1]
-
-
-def _server_name(host: str) -> str:
-    """What the certificate must name: the host, or the address in a literal."""
-    if not host.startswith("["):
-        return host
-    inner = host[1:-1]
-    return inner[5:] if inner[:5].lower() == "ipv6:" else inner
-
-
-def _mail_parameters(entry: values.QueueEntry) -> smtp.MailParameters:
-    return smtp.MailParameters(
-        size=entry.size,
-        body=smtp.BodyType.EIGHT_BIT_MIME if entry.eight_bit else None,
-        smtputf8=entry.smtputf8,
-        requiretls=entry.require_tls,
-        ret=smtp.Ret(entry.return_content) if entry.return_content in ("FULL", "HDRS") else None,
-        envid=entry.envelope_id or None,
-    )
-
-
-def _rcpt_parameters(recipient: values.QueueRecipient) -> smtp.RcptParameters:
-    notify = None
-    if recipient.notify:
-        notify = frozenset(smtp.Notify(word) for word in recipient.notify.split(","))
-    original = None
-    if recipient.original:
-        kind, _, address = recipient.original.partition(";")
-        with contextlib.suppress(ValueError):
-            original = smtp.OriginalRecipient(kind, address)
-    return smtp.RcptParameters(notify=notify, orcpt=original)
-
-
-def _tls_facts(facts: SessionFacts | None, *, verified: bool) -> dict[str, Any]:
-    if facts is None:
-        return {}
-    found: dict[str, Any] = {
-        "version": facts.version, "cipher": facts.cipher, "verified": verified,
-    }  # fmt: skip
-    if facts.peer_certificate:
-        with contextlib.suppress(ValueError):  # shown for the record; whatever it holds
-            found["certificate"] = describe_certificate(facts.peer_certificate)
-    return found
-
-
-def _plain(text: str) -> str:
-    return "".join(c if " " <= c <= "~" else "?" for c in text)[:200]
-
-
-def nowhere(route: Route) -> smtp.Reply:
-    """The reply that a route without hosts amounts to."""
-    return smtp.Reply(route.code, route.enhanced, _plain(route.reason))
-
-
-def shortened(details: dict[str, Any]) -> dict[str, Any]:
-    """The details of an attempt, small enough to be stored (16 KB as JSON)."""
-    route = dict(details.get("route", {}))
-    route["answers"] = [
-        {**answer, "records": [str(record)[:100] for record in answer["records"][:5]]}
-        for answer in route.get("answers", [])[:24]
-    ]
-    tried = [
-        {**each, "result": str(each["result"])[:200]} for each in details.get("tried", [])[:24]
-    ]
-    return {**details, "route": route, "tried": tried}

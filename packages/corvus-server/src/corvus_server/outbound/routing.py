@@ -42,6 +42,9 @@ class Route:
     enhanced: str = ""
     reason: str = ""
     """In words: why there is no hop, or how the hops were found."""
+    proven: bool = True
+    """Whether the names of the hosts can be believed: DNSSEC signs the MX records, or none were
+    needed.  REQUIRETLS asks (RFC 8689 §2)."""
     evidence: tuple[dict[str, Any], ...] = field(default=())
     """The DNS answers used, JSON-safe."""
 
@@ -102,19 +105,19 @@ def route(
         return _nowhere(domain, 550, "5.1.2", f"the domain {domain} does not exist", evidence)
     records = [(int(p), str(h).rstrip(".").lower()) for p, h in answer.records]
     if records == [(0, "")] or (len(records) == 1 and not records[0][1]):
-        # "a null MX RR [...] indicates that the domain does not accept email" (RFC 7505 §3), and
-        # §4.2: "5.1.10 [...] 556".
+        # RFC 7505 §3: a single MX record with the root for its host; §4.2 gives 556 and 5.1.10.
         return _nowhere(domain, 556, "5.1.10", f"{domain} says that it takes no mail", evidence)
-    reason = "by its MX records"
+    reason, proven = "by its MX records", answer.secure
     if not records:
         # "If an empty list of MXs is returned, the address is treated as if it was associated with
         # an implicit MX RR, with a preference of 0, pointing to that host."
         records, reason = [(0, domain)], "it has no MX record: the domain itself is tried"
+        proven = True
     records = [(preference, host) for preference, host in records if host]
     mine = [preference for preference, host in records if host in own_names]
     if mine:
-        # "...it MUST sort out any hosts of the same or a worse preference": else two of us would
-        # send a mail to and fro.
+        # RFC 5321 §5.1: a relay that finds itself among the hosts discards those that are not
+        # better than itself, else two of us would send a mail to and fro.
         records = [(p, h) for p, h in records if p < min(mine) and h not in own_names]
         if not records:
             return _to_ourselves(domain, evidence)
@@ -145,7 +148,13 @@ def route(
     if ours is not None:
         hops = [hop for hop in hops if hop.preference < ours]
     if hops:
-        return Route(domain=domain, hops=tuple(hops), reason=reason, evidence=tuple(evidence))
+        return Route(
+            domain=domain,
+            hops=tuple(hops),
+            reason=reason,
+            proven=proven,
+            evidence=tuple(evidence),
+        )
     if ours is not None:
         return _to_ourselves(domain, evidence)
     if failed:

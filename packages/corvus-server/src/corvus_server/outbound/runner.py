@@ -580,6 +580,8 @@ class QueueRunner:
                         values.QueuedRecipient(address=address, notify="NEVER")
                         for address in outside
                     ],
+                    # "...MUST also specify the REQUIRETLS SMTP option" (RFC 8689 §5).
+                    require_tls=entry.require_tls,
                     eight_bit=not octets.isascii(),
                     smtputf8=not (sender.isascii() and _header(octets).isascii()),
                     notes={"subject": "notice", "about": entry.id},

@@ -37,6 +37,8 @@ class SimulatedDNS:
         self._published: list[Callable[[str, str], Sequence[Any] | None]] = []
         self._faults: dict[tuple[str, str], str] = {}
         self.delay = delay
+        self.signed: set[str] = set()
+        """Names whose answers count as proven by DNSSEC."""
         self.asked = 0
         """Questions so far."""
         for name, types in zone.items():
@@ -80,7 +82,7 @@ class SimulatedDNS:
                 below = any(each.endswith(f".{name}") for each in self._records)
                 return Answer("nodata" if below else "nxdomain")
             if types.get(rdtype):
-                return Answer("ok", tuple(types[rdtype]), False, 300)
+                return Answer("ok", tuple(types[rdtype]), name in self.signed, 300)
             if not types.get("CNAME"):
                 return Answer("nodata")
             name = _key(str(types["CNAME"][0]))

@@ -22,8 +22,8 @@ from corvus_server.transports.stream import HANDSHAKE_TIMEOUT, WRITE_HIGH
 MAX_DIALOGUE: Final = 15 * 1024
 #: Characters of a line that are kept.
 _LINE: Final = 500
-#: "DATA Block: 3 minutes [...] while awaiting the completion of each TCP SEND call transmitting a
-#: chunk of data" (RFC 5321 §4.5.3.2.5).
+#: Three minutes "while awaiting the completion of each TCP SEND call transmitting a chunk of data"
+#: (RFC 5321 §4.5.3.2.5).
 _BLOCK: Final = 180.0
 #: Seconds for what the engine has no time for: nothing is under way, yet somebody waits.
 _IDLE: Final = 300.0
