@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, final
 from corvus_server.sessions.imap.batch import Batch
 from corvus_server.sessions.imap.large import LARGE, send_large
 from corvus_server.sessions.imap.plan import Plan
+from corvus_server.storage.errors import NotFound
 
 if TYPE_CHECKING:
     from corvus_server.sessions.imap.session import IMAPSession
@@ -20,8 +21,10 @@ ROWS: Final = 300
 #: Octets after which an answer is written, and seconds after which others get their turn.
 SLICE: Final = 64 * 1024
 TURN: Final = 0.002
-#: Octets of bodies in one batch.
-BATCH: Final = 128 * 1024
+FIRST_TURN: Final = 0.0005
+#: Octets of bodies in one batch, and in the first.
+BATCH: Final = 256 * 1024
+FIRST_BATCH: Final = 32 * 1024
 
 
 @final
@@ -32,7 +35,7 @@ class Answer:
     Call `step`; where it returns false the rest needs a task: await `rest`.
     """
 
-    __slots__ = ("_batches", "_finish", "_large", "_lost", "_plan", "_session")
+    __slots__ = ("_batches", "_broken", "_finish", "_large", "_lost", "_plan", "_session", "_turn")
 
     def __init__(
         self,
@@ -49,28 +52,55 @@ class Answer:
         self._session = session
         self._finish = finish
         self._lost = 0
+        self._broken = False
         self._large: int | None = None
         self._plan = plan
+        self._turn = FIRST_TURN
         self._batches: Iterator[Batch] = iter(()) if plan is None else self._cut(plan, seqs)
 
     def step(self) -> bool:
         """Send one slice; whether the answer is complete, with its tagged line."""
         session, plan = self._session, self._plan
-        end = perf_counter() + TURN
+        end = perf_counter() + self._turn
+        self._turn = TURN
         sent = 0
         for batch in self._batches:
             if self._large is not None:
                 return False
             assert plan is not None
             self._lost += batch.lost
-            octets = plan.render(batch)
+            octets = self._render(plan, batch)
             session.announce_keywords()
             session.conn.send_raw(octets)
             sent += len(octets)
             if sent >= SLICE or perf_counter() >= end:
                 return False
-        self._finish(self._lost)
+        if self._broken and not session.conn.closing:
+            # The others came; "the server discovered that some relevant data ... are corrupt".
+            session.tell(expunges=False)
+            session.conn.no("CORRUPTION", "the octets of some messages cannot be found")
+        else:
+            self._finish(self._lost)
         return True
+
+    def _render(self, plan: Plan, batch: Batch) -> bytes:
+        try:
+            return plan.render(batch)
+        except NotFound:
+            # A body is not where it should be: it costs the one message and not its neighbours.
+            found = []
+            for seq in batch.seqs:
+                one = Batch(self._session, (seq,), plan.names, bodies=plan.opens)
+                try:
+                    found.append(plan.render(one))
+                except NotFound:
+                    self._lose(seq)
+            return b"".join(found)
+
+    def _lose(self, seq: int) -> None:
+        self._broken = True
+        box = self._session.box
+        self._session.note("error", "body lost", mailbox=box.mailbox_id, uid=box.view.uid(seq))
 
     async def rest(self) -> None:
         """Send what is left, slice by slice, as fast as the client reads."""
@@ -79,7 +109,10 @@ class Answer:
             if self._large is not None:
                 seq, self._large = self._large, None
                 assert self._plan is not None
-                self._lost += await send_large(session, self._plan, seq)
+                try:
+                    self._lost += await send_large(session, self._plan, seq)
+                except NotFound:
+                    self._lose(seq)
             await session.drain()
             await asyncio.sleep(0)
             if self.step():
@@ -103,7 +136,7 @@ class Answer:
             stop, octets = start + 1, sizes[start]
             while stop < len(seqs) and stop - start < ROWS:
                 octets += sizes[stop]
-                if octets > BATCH:
+                if octets > (BATCH if start else FIRST_BATCH):
                     break
                 stop += 1
             yield Batch(session, seqs[start:stop], plan.names, bodies=True)

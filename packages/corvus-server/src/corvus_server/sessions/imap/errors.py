@@ -29,7 +29,7 @@ class Refusal(Exception):
 
 
 #: What may end a command in the middle: NO, and the connection goes on.
-REFUSALS: Final = (Refusal, StoreError, UnknownEncoding)
+REFUSALS: Final = (Refusal, StoreError, UnknownEncoding, OSError)
 
 
 def refusal_of(error: Exception) -> Refusal:

@@ -10,6 +10,7 @@ from corvus_imap.commands import StoreAction
 from corvus_imap.types import codes
 from corvus_imap.types.fetch import FetchAttribute, FetchItem
 from corvus_imap.types.sequence import SequenceSet
+from corvus_server.sessions.imap import flagged
 from corvus_server.sessions.imap.answer import Answer
 from corvus_server.sessions.imap.errors import Refusal
 from corvus_server.sessions.imap.plan import plan_of
@@ -137,15 +138,10 @@ async def expunge(session: IMAPSession, command: Any) -> None:
     if command.uids is not None:
         uids = box.uids(box.resolve(command.uids, uid=True))
     code = None
-    if has_deleted(box):
+    if flagged.has(box.state.flags, DELETED):  # else nothing need be written
         done = await session.store.messages.expunge(box.mailbox_id, uids)
         if done.uids and session.conn.condstore:
             # "If at least one message got expunged and QRESYNC was enabled, the server MUST send
             # the updated per-mailbox modification sequence" (RFC 7162 §3.2.7).
             code = codes.high_modseq(done.modseq)
     session.finish(code)
-
-
-def has_deleted(box: Selected) -> bool:
-    r"""Whether any message is ``\Deleted``: if none is, nothing need be written."""
-    return any(value & DELETED for value in set(box.state.flags))

@@ -134,7 +134,7 @@ class Stretch(Item):
 
     def weight(self, size: int) -> int:
         if self.text is SectionText.HEADER:
-            return min(size, 4096)
+            return min(size, 2048)
         return size if self.partial is None else min(size, self.partial.length)
 
     def bounds(self, size: int, header_size: int) -> tuple[int, int]:
@@ -177,7 +177,7 @@ class Fields(Item):
         self._partial = item.partial
 
     def weight(self, size: int) -> int:
-        return min(size, 4096)
+        return min(size, 2048)
 
     def columns(self, batch: Batch) -> tuple[Values, ...]:
         found = [

@@ -7,7 +7,6 @@ texts from the store; no body is opened here.
 
 from __future__ import annotations
 
-import sys
 import time
 from array import array
 from collections.abc import Callable, Collection, Sequence
@@ -22,6 +21,7 @@ from corvus_imap.types import search as k
 from corvus_imap.types.search import SearchReturn
 from corvus_imap.types.sequence import SequenceSet
 from corvus_imap.view import may_tell_expunges
+from corvus_server.sessions.imap import flagged
 from corvus_server.sessions.imap.errors import Refusal
 from corvus_server.storage.flags import SYSTEM_FLAGS
 
@@ -35,9 +35,6 @@ _WHICH: Final = {
     k.DateField.SENT: "sent",
     k.DateField.SAVED: "saved",
 }
-#: Where the low octet of a number stands in an array, and which octets have a flag.
-_LOW: Final = 0 if sys.byteorder == "little" else array("I").itemsize - 1
-_HAVING: Final = {bit: bytes(bool(value & bit) for value in range(256)) for bit in _BITS.values()}
 #: The ordinal of 1 January 1970.
 _EPOCH: Final = 719_163
 #: Rows that are read from the store at a time.
@@ -192,9 +189,7 @@ class _Search:
         flags = self._column("flags")
         bit = _BITS.get(name)
         if bit is not None:
-            # System flags are the low octet of each number.
-            octets = array("I", flags).tobytes()[_LOW :: array("I").itemsize]
-            return self._mask(octets.translate(_HAVING[bit]))
+            return self._mask(flagged.mask(array("I", flags), bit))
         values = set(flags)
         names = self._state.keywords.keywords
         having = {v for v in values if name in [each.lower() for each in names(v)]}

@@ -9,12 +9,12 @@ from corvus_imap import commands as c
 from corvus_imap import responses
 from corvus_imap.types import codes
 from corvus_imap.types.flags import SYSTEM_FLAGS, Flag
-from corvus_server.sessions.imap import mailboxes
+from corvus_server.sessions.imap import flagged, mailboxes
 from corvus_server.sessions.imap.errors import Refusal
-from corvus_server.sessions.imap.messages import has_deleted
 from corvus_server.sessions.imap.resync import resynchronise
 from corvus_server.sessions.imap.selected import Selected
 from corvus_server.storage.errors import StoreError
+from corvus_server.storage.flags import DELETED
 from corvus_server.storage.state import MailboxState
 from corvus_server.storage.values import Mailbox
 
@@ -48,7 +48,7 @@ def _enter(session: IMAPSession, command: c.Select, mailbox: Mailbox, state: Mai
         recent = state.uid_next
         if not command.read_only:
             recent = max(1, session.store.messages.claim_recent(mailbox.id))
-    keywords = state.keyword_names()
+    keywords = flagged.keywords(state)
     box = Selected(mailbox.id, view, read_only=command.read_only, recent=recent, told=keywords)
     flags = (*SYSTEM_FLAGS, *map(Flag, keywords))
     conn.send(responses.Flags(flags), responses.Exists(len(view)), responses.Recent(box.recents()))
@@ -94,7 +94,7 @@ def deselect(session: IMAPSession) -> None:
 def close(session: IMAPSession, command: c.Close) -> Awaitable[None] | None:
     """CLOSE: what is flagged as deleted goes, and nothing is said of it (RFC 9051 §6.4.1)."""
     box = session.selected
-    if box is not None and not box.read_only and has_deleted(box):
+    if box is not None and not box.read_only and flagged.has(box.state.flags, DELETED):
         return _expunge(session, box)
     unselect(session, command)
     return None

@@ -152,6 +152,8 @@ class IMAPSession:
     async def _guarded(self, waiting: Awaitable[None]) -> None:
         try:
             await waiting
+        except ConnectionError:
+            raise  # the client is gone: the shell's business
         except REFUSALS as error:
             self._refuse(error)
 
