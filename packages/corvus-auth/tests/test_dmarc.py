@@ -491,6 +491,7 @@ def test_one_domain_is_found(value: str, domain: str) -> None:
         (["a@good.com x@evil.com <b@good.com>"], "reject"),
         (["@ <b@good.com>"], "reject"),
         (["<a@good.com> b"], "reject"),
+        (["<a@good. com"], "reject"),
         (["a@[192.0.2.1]"], "reject"),
         (["a b@example.com"], "reject"),
         (["a@exa mple.com"], "reject"),

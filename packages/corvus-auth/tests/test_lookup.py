@@ -182,8 +182,16 @@ def test_what_is_no_zone_is_refused(text: str) -> None:
         ("MX", [["10", "mx.example.com"]]),
         ("A", [5]),
         ("A", {"192.0.2.1": 1}),
+        ("A", "192.0.2.1"),
+        ("TLSA", [5]),
+        ("TLSA", [[3, 1]]),
     ],
 )
 def test_a_mistake_in_a_zone_is_named_when_it_is_read(rdtype: str, records: object) -> None:
     with pytest.raises(ValueError, match=r"record|list"):
         ZoneResolver.from_json(json.dumps({"example.com": {rdtype: records}}))
+
+
+def test_a_zone_may_hold_tlsa_records() -> None:
+    zone = ZoneResolver({"_25._tcp.mx.example": {"TLSA": [[3, 1, 1, b"digest"]]}})
+    assert zone.resolve("_25._tcp.mx.example", "TLSA").records == ((3, 1, 1, b"digest"),)

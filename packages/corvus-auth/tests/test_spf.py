@@ -524,3 +524,30 @@ def test_without_a_prefix_length_every_bit_counts(rdtype: str, ip: str, term: st
         resolver = ZoneResolver(zone)
         found = spf.check(ip.format(last), "a@example.com", "x.example", resolver=resolver)
         assert found.status == status
+
+
+@pytest.mark.parametrize(
+    ("term", "inside", "outside"),
+    [
+        ("ip4:192.0.0.0/20", "192.0.15.255", "192.0.16.0"),
+        ("ip4:192.0.2.0/30", "192.0.2.3", "192.0.2.4"),
+        ("ip6:2001:db8::/100", "2001:db8::fff:ffff", "2001:db8::1000:0"),
+    ],
+)
+def test_prefix_lengths_may_end_in_zero(term: str, inside: str, outside: str) -> None:
+    resolver = ZoneResolver({"example.com": {"TXT": [f"v=spf1 {term} -all"]}})
+    for ip, status in ((inside, "pass"), (outside, "fail")):
+        assert spf.check(ip, "a@example.com", "x.example", resolver=resolver).status == status
+
+
+def test_the_name_of_a_client_is_the_domain_itself_before_its_subdomains() -> None:
+    zone: dict[str, Any] = {
+        "example.com": {"TXT": ["v=spf1 exists:%{p}.x.example -all"], "A": ["192.0.2.1"]},
+        "sub.example.com": {"A": ["192.0.2.1"]},
+        "other.example": {"A": ["192.0.2.1"]},
+        "1.2.0.192.in-addr.arpa": {"PTR": ["other.example", "sub.example.com", "example.com"]},
+    }
+    for name in ("example.com", "sub.example.com", "other.example"):
+        there = zone | {f"{name}.x.example": {"A": ["127.0.0.2"]}}
+        found = spf.check("192.0.2.1", "a@example.com", "x.example", resolver=ZoneResolver(there))
+        assert found.status == ("pass" if name == "example.com" else "fail")

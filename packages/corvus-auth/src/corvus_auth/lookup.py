@@ -305,6 +305,8 @@ def _zone_answer(rdtype: str, records: Sequence[Any] | str) -> Answer:
     if rdtype == "MX":
         return Answer("ok", tuple([_pair(r) for r in records]), False, 300)
     if rdtype == "TLSA":
+        if not all(isinstance(r, list | tuple) and len(r) == 4 for r in records):
+            raise ValueError("a TLSA record is usage, selector, matching type and data")
         return Answer("ok", tuple([tuple(r) for r in records]), False, 300)
     if not all(isinstance(record, str) for record in records):
         raise ValueError(f"{rdtype} records are strings")
