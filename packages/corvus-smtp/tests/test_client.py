@@ -791,3 +791,14 @@ def test_lining_up_many_transactions_is_linear() -> None:
         return time.process_time() - start
 
     assert min(cost(2000) for _ in range(3)) < 16 * min(cost(250) for _ in range(3)) + 0.02
+
+
+def test_a_message_in_chunks_is_one_command_without_an_answer() -> None:
+    conn = ready("PIPELINING", "CHUNKING")
+    sent = sending(conn, b"250 ok\r\n250 ok\r\n")
+    conn.chunk(b"a\r\n")
+    conn.chunk(b"b\r\n")
+    assert conn.unanswered == (sent,)
+    conn.end()
+    noop = conn.noop()
+    assert list(conn.unanswered) == [sent, noop]

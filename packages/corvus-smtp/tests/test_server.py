@@ -1213,3 +1213,22 @@ def test_challenges_are_counted_for_each_exchange() -> None:
         assert conn.next_event() == AuthResponse(b"a")
         conn.reject()
     assert conn.data_to_send().count(b"535 5.7.8 Authentication credentials invalid\r\n") == 3
+
+
+def test_limits_are_given_with_six_digits_at_most() -> None:
+    limits = Limits(transactions=10**9, recipients=10**6)
+    line = said(make(limits=limits), b"EHLO x\r\n")
+    assert b"250-LIMITS MAILMAX=999999 RCPTMAX=999999" in line
+
+
+@pytest.mark.parametrize("line", [b"MAIL FROM:<%b>", b"RCPT TO:<%b>"])
+def test_parts_of_an_address_have_their_limits(line: bytes) -> None:
+    def code(address: bytes) -> int:
+        conn = ready() if line[:4] == b"MAIL" else in_mail()
+        return int(said(conn, line % address + b"\r\n")[0][:3])
+
+    for local in (b"a" * 128, b'"' + b"a" * 128 + b'"'):
+        assert code(local + b"@b.example") == 250
+        assert code(local.replace(b"a", b"aa", 1) + b"@b.example") == 501
+    assert code(b"a@" + b"b." * 127 + b"c") == 250
+    assert code(b"a@" + b"b." * 127 + b"cc") == 501

@@ -125,7 +125,9 @@ def offered_lines(policy: Policy, limits: Limits, tls: bool) -> Mapping[str, str
     if "SIZE" in lines:
         lines["SIZE"] = f"SIZE {limits.message_size}"
     if "LIMITS" in lines:
-        lines["LIMITS"] = f"LIMITS MAILMAX={limits.transactions} RCPTMAX={limits.recipients}"
+        # Both have six digits at most (RFC 9422 §4.1, §4.2).
+        mails, recipients = min(limits.transactions, 999_999), min(limits.recipients, 999_999)
+        lines["LIMITS"] = f"LIMITS MAILMAX={mails} RCPTMAX={recipients}"
     if policy.auth_mechanisms and (tls or policy.auth_in_clear):
         lines["AUTH"] = "AUTH " + " ".join(policy.auth_mechanisms)
     return lines
