@@ -91,7 +91,9 @@ def lived(
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_mail_ends_in_exactly_one_place(tmp_path: Path, seed: int) -> None:
-    found, log, defects = lived(tmp_path, seed, days=3, mails=100, after=6 * DAY, trouble=Trouble())
+    found, log, defects = lived(
+        tmp_path, seed, days=3, mails=100, after=6 * DAY, trouble=Trouble(outage=10_000.0)
+    )
     assert defects == []
     lost = [each for each in found if each.places == 0]
     assert lost == []

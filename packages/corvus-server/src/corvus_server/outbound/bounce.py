@@ -13,7 +13,9 @@ from typing import Final, final
 
 import corvus_message
 from corvus_message import Action, RecipientStatus
+from corvus_server.inbound.received import delivered_to_field, return_path_field
 from corvus_server.storage import values
+from corvus_server.storage.protocols import Store
 
 #: Octets of a message that are returned in full.
 RETURN_FULL: Final = 256 * 1024
@@ -100,6 +102,48 @@ def notice(
         boundary="=_" + "".join(c for c in message_id.partition("@")[0] if c.isalnum())[:60],
         headers=[("X-Corvus-Queue-Entry", str(entry.id))],
     )
+
+
+def addressed(
+    store: Store, entry: values.QueueEntry, sender: str, octets: bytes
+) -> values.Intake | None:
+    """
+    The notice *octets* on its way to *sender*: into mailboxes here, into the queue for elsewhere.
+
+    Returns:
+        ``None`` where the sender is one of ours who is nowhere: there is no one to tell.
+    """
+    found = store.directory.resolve_recipient(sender)
+    deliveries = [
+        values.Delivery(
+            account_id=account.id,
+            prefix=return_path_field("") + delivered_to_field(account.address),
+        )
+        for account in found.accounts
+    ]
+    outside = list(found.external) if found.local_domain else [sender]
+    queued = []
+    if outside:
+        queued.append(
+            values.Queued(
+                mail_from="",
+                # The null sender says that no notice is wanted about a notice (RFC 3461 §6.2);
+                # NEVER says it to every server behind, too.
+                recipients=[
+                    values.QueuedRecipient(address=address, notify="NEVER") for address in outside
+                ],
+                # "...MUST also specify the REQUIRETLS SMTP option" (RFC 8689 §5).
+                require_tls=entry.require_tls,
+                eight_bit=not octets.isascii(),
+                smtputf8=not (sender.isascii() and octets.partition(b"\r\n\r\n")[0].isascii()),
+                notes={"subject": "notice", "about": entry.id},
+            )
+        )
+    if not deliveries and not queued:
+        return None
+    body = store.new_body()
+    body.write(octets)
+    return values.Intake(body=body, deliveries=deliveries, queued=queued)
 
 
 def _status(fate: Fate) -> RecipientStatus:

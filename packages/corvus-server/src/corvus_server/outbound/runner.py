@@ -19,10 +19,9 @@ from typing import Any, Final, final
 import corvus_smtp as smtp
 from corvus_auth.lookup import arun
 from corvus_message import Action
-from corvus_server.inbound.received import delivered_to_field, return_path_field
 from corvus_server.log import EventLog
 from corvus_server.network import Network
-from corvus_server.outbound.bounce import RETURN_FULL, Fate, notice, wants
+from corvus_server.outbound.bounce import RETURN_FULL, Fate, addressed, notice, wants
 from corvus_server.outbound.delivery import Courier, Report, nowhere, shortened
 from corvus_server.outbound.relay import Relay
 from corvus_server.outbound.routing import Route, route
@@ -560,43 +559,10 @@ class QueueRunner:
             message_id=f"{self._identifier()}@{settings.hostname}",
             to=sender,
         )
-        found = self._store.directory.resolve_recipient(sender)
-        deliveries = [
-            values.Delivery(
-                account_id=account.id,
-                prefix=return_path_field("") + delivered_to_field(account.address),
-            )
-            for account in found.accounts
-        ]
-        outside = list(found.external) if found.local_domain else [sender]
-        queued = []
-        if outside:
-            queued.append(
-                values.Queued(
-                    mail_from="",
-                    # The null sender says that no notice is wanted about a notice (RFC 3461 §6.2);
-                    # NEVER says it to every server behind, too.
-                    recipients=[
-                        values.QueuedRecipient(address=address, notify="NEVER")
-                        for address in outside
-                    ],
-                    # "...MUST also specify the REQUIRETLS SMTP option" (RFC 8689 §5).
-                    require_tls=entry.require_tls,
-                    eight_bit=not octets.isascii(),
-                    smtputf8=not (sender.isascii() and _header(octets).isascii()),
-                    notes={"subject": "notice", "about": entry.id},
-                )
-            )
-        if not deliveries and not queued:
+        intake = addressed(self._store, entry, sender, octets)
+        if intake is None:
             self._log("warning", "delivery", "no one to tell", f"q{entry.id}", sender=sender)
-            return None
-        body = self._store.new_body()
-        body.write(octets)
-        return values.Intake(body=body, deliveries=deliveries, queued=queued)
-
-
-def _header(octets: bytes) -> bytes:
-    return octets.partition(b"\r\n\r\n")[0]
+        return intake
 
 
 def _held_instead(outcome: values.RecipientOutcome) -> values.RecipientOutcome:
