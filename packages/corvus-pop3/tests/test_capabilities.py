@@ -40,6 +40,9 @@ def test_what_is_offered_is_read_back() -> None:
         {"implementation": "x" * 201},
         {"expire": -1},
         {"login_delay": -1},
+        {"login_delay": "NEVER"},
+        {"expire": "5\r\n"},
+        {"expire": " 5 "},
     ],
 )
 def test_a_policy_that_cannot_be_announced_cannot_be_made(wrong: dict[str, object]) -> None:

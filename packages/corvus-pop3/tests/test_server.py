@@ -480,6 +480,8 @@ def test_answers_nobody_waits_for_are_your_mistake(inside: ServerConnection) -> 
     [
         ([1], []),
         ([-1], ["a"]),
+        ([10**18], ["a"]),
+        ([10**5000], ["a"]),
         ([1], [""]),
         ([1], ["a b"]),
         ([1, 1], ["a b", ""]),

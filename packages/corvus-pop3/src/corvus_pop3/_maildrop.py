@@ -38,8 +38,8 @@ class Maildrop:
         # As many spaces as joints: none of them is part of a unique-id.
         if self.uids and (not _UIDS.fullmatch(joined) or joined.count(" ") != len(self.uids) - 1):
             raise LocalProtocolError("a unique-id is 1 to 70 characters from ! to ~")
-        if self.sizes and min(self.sizes) < 0:
-            raise LocalProtocolError("a negative size")
+        if self.sizes and not (min(self.sizes) >= 0 and max(self.sizes) < 10**18):
+            raise LocalProtocolError("a size that no message has")
         self.deleted: set[int] = set()
         self.octets = sum(self.sizes)
         """Of the messages that are not marked: "messages marked as deleted are not counted"."""

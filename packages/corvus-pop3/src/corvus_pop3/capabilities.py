@@ -16,6 +16,7 @@ from corvus_pop3.languages import ENGLISH, Language
 #   capa-tag   = 1*cchar                            ; RFC 2449 §3: printable ASCII, excluding "."
 #   capability = capa-tag *(SP param) CRLF          ; 512 octets maximum
 _MECHANISM = re.compile(r"[A-Z0-9_-]{1,20}")
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _PARAMETERS = re.compile(r"[!-~]+(?: [!-~]+)*")
 #   gchar      = %x21-3B / %x3D-7F                  ; a "<" would begin a timestamp
 _GREETING = re.compile(r"[ -;=-~]{0,200}")
@@ -32,8 +33,9 @@ def check_announced(expire: Expire | None, login_delay: int | None) -> None:
     Raises:
         ValueError: It is something else.
     """
-    for value in (expire, login_delay):
-        if value is not None and value != "NEVER" and not 0 <= int(value) < 10**18:
+    for value in (None if expire == "NEVER" else expire, login_delay):
+        # Digits, and not what int() would make a number of: "5\r\n" is two lines of CAPA.
+        if value is not None and not _NUMBER.fullmatch(str(value)):
             raise ValueError(f"not a number of days or seconds: {value!r}")
 
 
