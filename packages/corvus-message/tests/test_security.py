@@ -6,6 +6,7 @@ import gc
 import time
 import tracemalloc
 from collections.abc import Callable
+from datetime import UTC, datetime
 from email import policy
 from email.parser import BytesParser
 
@@ -13,9 +14,11 @@ import pytest
 
 import corvus_message
 from corvus_message import (
+    Action,
     Address,
     Attachment,
     Defect,
+    RecipientStatus,
     address_list,
     addresses,
     build,
@@ -25,6 +28,7 @@ from corvus_message import (
     decode_words,
     display_address,
     display_domain,
+    dsn,
     format_field,
     html_to_text,
     message_ids,
@@ -32,6 +36,10 @@ from corvus_message import (
     parse_content_type,
     parse_date,
     parse_disposition,
+    read_dsn,
+    received,
+    references,
+    reply_headers,
     safe_filename,
     split_subject,
 )
@@ -401,3 +409,64 @@ def test_an_encoded_word_cannot_add_an_address() -> None:
 def test_a_second_from_is_seen() -> None:
     m = parse(b"From: a@x.example\nFROM : b@x.example\n\n")
     assert m.fields(b"from") == [b"a@x.example", b"b@x.example"]
+
+
+def test_nobody_can_keep_others_from_answering() -> None:
+    # Legal, and no identifiers any more once their quotes are gone.
+    for identifier in (b'"a<b"@x', b'"a\\"b"@x', b'a@"b>c"', b"a\x7f@x", b"x" * 2000 + b"@x"):
+        m = parse(b"From: a@x.example\nMessage-ID: <%b>\nReferences: <1@x> <%b>\n\n" % (
+            identifier, identifier,
+        ))  # fmt: skip
+        r = reply_headers(m)
+        answer = parse(
+            build(from_="b@x.example", to=r.to, in_reply_to=r.in_reply_to, references=r.references)
+        )
+        assert tuple(references(answer)) == r.references == ("1@x",)
+
+
+def test_no_answer_of_a_server_keeps_a_report_from_being_written() -> None:
+    for utf8 in (False, True):
+        for reply in ("550 5.1.1\t no \t such", "550 " + "\u00e9" * 5000, "\t", "550 \ud800"):
+            status = RecipientStatus(
+                final_recipient="b@x.example", status="5.1.1", action=Action.FAILED,
+                diagnostic=reply,
+            )  # fmt: skip
+            report = dsn(
+                from_="d@x.example", to="a@x.example", reporting_mta="x", recipients=[status],
+                utf8=utf8,
+            )  # fmt: skip
+            found = read_dsn(parse(report))
+            assert found is not None
+            assert len(found.recipients) == 1
+            assert max(map(len, report.split(b"\r\n"))) <= 998
+
+
+def test_no_greeting_keeps_a_message_from_being_received() -> None:
+    for name in ("\U0001f600" * 255, "\ud800", "x" * 5000, ""):
+        octets = received(helo=name, by="x", reverse_name=name, ip="::1", date=datetime.now(UTC))
+        assert max(map(len, octets.split(b"\r\n"))) <= 998
+        assert len(parse(octets + b"\r\n").headers) == 1
+
+
+def test_white_space_that_is_not_a_space_cannot_move_an_address() -> None:
+    for local in ("a\u00a0b", "a\u3000b", "a\u2003b"):
+        (found,) = addresses(f"<{local}@x.example>")
+        raw = build(from_="c@x.example", to=[found], text="x")
+        assert addresses(parse(raw).field(b"to") or b"") == [found]
+    for control in "\x85\x9f\u2028\u2029":
+        for address in (f"a{control}b@x.example", f"a@x{control}.example"):
+            with pytest.raises(ValueError, match="not an address"):
+                build(from_="c@x.example", to=[address], text="x")
+
+
+def test_every_address_that_was_read_can_be_shown() -> None:
+    value = b"nobody, <a\x00@b>, x <@>, \xff, a:b@c\xe2\x80\xa8d;, =?utf-8?q?a=0A=0Db?= <c@d>"
+    for found in addresses(value):
+        assert str(found).isprintable()
+
+
+def test_a_preview_is_linear_in_the_line_above_the_quotes() -> None:
+    def make(size: int) -> bytes:
+        return b"\nwrote:" + b" " * size + b"x\n" + b">\n" * (size // 4)
+
+    assert_linear(lambda raw: parse(raw).preview(), make, 10_000)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from corvus_message.charsets import decode_unlabelled, encode_text
-from corvus_message.words import decode_words, encode_word_list, is_plain
+from corvus_message.words import decode_words, encode_word_list, encode_words, is_plain
 
 
 @final
@@ -54,7 +54,15 @@ class Address:
         return format_addr_spec(self.local, self.domain)
 
     def __str__(self) -> str:
-        return format_address(self.name, self.local, self.domain)
+        """
+        As it may stand in a field; what is no address, on one printable line all the same.
+
+        >>> str(Address(b"", b"", b"undisclosed", b""))
+        'undisclosed'
+        """
+        if is_addr_spec(self.local, self.domain):
+            return format_address(self.name, self.local, self.domain)
+        return encode_words(f"{self.name} <{self.address}>" if self.phrase else self.address)
 
 
 @final
@@ -334,7 +342,8 @@ class _Reader:
 _DOT_ATOM: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+"
                               r"(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+)*")  # fmt: skip
 _LITERAL: Final = re.compile(r"\[[!-Z^-~]+\]")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+# C1 and the separators as well: nobody's address, and white space or a line end to many a reader.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def _quote(text: str) -> str:
@@ -388,7 +397,9 @@ def format_phrase(name: str) -> str:
 
 def is_addr_spec(local: str, domain: str) -> bool:
     """Whether a field may carry that address: no controls, a domain, and room on a line."""
-    if not local or _CONTROL.search(local) or len(local) + len(domain) > _LONGEST_ADDRESS:
+    if not local or len(local) + len(domain) > _LONGEST_ADDRESS:
+        return False
+    if _CONTROL.search(local) or _CONTROL.search(domain):
         return False
     return bool(_DOT_ATOM.fullmatch(domain) or _LITERAL.fullmatch(domain))
 
@@ -418,4 +429,5 @@ def parse_address(text: str) -> Address:
 
 def format_addresses(entries: Iterable[Address | str]) -> list[str]:
     """Each entry as `format_address` writes it; strings are read by `parse_address` first."""
-    return [str(parse_address(entry) if isinstance(entry, str) else entry) for entry in entries]
+    found = [parse_address(entry) if isinstance(entry, str) else entry for entry in entries]
+    return [format_address(entry.name, entry.local, entry.domain) for entry in found]

@@ -186,6 +186,8 @@ _PREVIEW_OCTETS: Final = 256 * 1024
 _SPACES: Final = re.compile(
     r"[\s\x00-\x20\x7f\u00ad\u034f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+"
 )
+#: Characters of a line above a quote; a longer one is no attribution, and is not read to find out.
+_LONGEST_ATTRIBUTION: Final = 300
 _ATTRIBUTION: Final = re.compile(r"[^\n]{0,200}(?:wrote|schrieb|écrit|escribió|ha scritto) ?:\s*")
 
 
@@ -229,7 +231,8 @@ def _first_words(text: str, enough: int) -> str:
         if line.rstrip("\r") == "-- ":
             break
         if line.startswith(">"):
-            if kept and _ATTRIBUTION.fullmatch(kept[-1]):
+            above = kept[-1] if kept else ""
+            if len(above) <= _LONGEST_ATTRIBUTION and _ATTRIBUTION.fullmatch(above):
                 kept.pop()
         else:
             kept.append(line)

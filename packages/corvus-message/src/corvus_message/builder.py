@@ -296,7 +296,8 @@ def build(
     boundary: str | None = None,
 ) -> bytes:
     """
-    Build a message; lines end in CRLF, none is longer than 998 octets.
+    Build a message; lines end in CRLF, none is longer than 998 octets but those of a message that
+    is attached, whose lines are not ours to break.
 
     >>> raw = build(from_="Zo\\u00eb <zoe@example.com>", to=["bob@example.com"],
     ...             subject="Caf\\u00e9", text="Hello!\\n", message_id="1@example.com")

@@ -126,7 +126,8 @@ def format_address_field(name: str, argument: AddressArgument) -> bytes:
     return fold(name, _address_tokens(shown))
 
 
-_QUOTED_OR_WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"\S*|\S+')
+# Words end at a space and nowhere else: U+00A0 in a local part is one of its characters.
+_QUOTED_OR_WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"[^ ]*|[^ ]+')
 
 
 def _address_tokens(shown: list[str]) -> Iterable[str]:
@@ -151,10 +152,15 @@ def format_ids(name: str, identifiers: Iterable[str]) -> bytes:
     return fold(name, [f"<{check_id(identifier)}>" for identifier in identifiers])
 
 
+def is_id(bare: str) -> bool:
+    """Whether *bare* can stand between the brackets of an identifier."""
+    return _MESSAGE_ID.fullmatch(bare) is not None
+
+
 def check_id(identifier: str) -> str:
     """*identifier* without its brackets; ValueError if it cannot stand between them."""
     bare = identifier[1:-1] if identifier[:1] == "<" and identifier[-1:] == ">" else identifier
-    if not _MESSAGE_ID.fullmatch(bare):
+    if not is_id(bare):
         raise ValueError(f"not a message identifier: {identifier!r}")
     return bare
 

@@ -8,6 +8,7 @@ from typing import Final, final
 
 from corvus_message.address import Address, addresses, is_addr_spec
 from corvus_message.builder import Attachment, is_international
+from corvus_message.fields import is_id
 from corvus_message.filenames import safe_filename
 from corvus_message.part import Part
 from corvus_message.threads import message_id, message_ids, references, split_subject
@@ -16,6 +17,10 @@ from corvus_message.words import encode_words
 #: Identifiers that a References field is cut to: the first one and the newest.  Longer threads
 #: make fields of more than 998 octets a line long before they make sense.
 _MOST_REFERENCES: Final = 40
+
+
+#: Octets of an identifier that is carried on: it has to fit on a line.
+_LONGEST_IDENTIFIER: Final = 900
 
 
 @final
@@ -93,7 +98,7 @@ def reply_headers(part: Part, *, own: Iterable[str] = (), everybody: bool = Fals
         chain = [*(known for known in chain if known != identifier), identifier]
     if len(chain) > _MOST_REFERENCES:
         chain = [chain[0], *chain[1 - _MOST_REFERENCES :]]
-    chain = [known for known in chain if len(known) < 900 and known.isprintable()]
+    chain = [known for known in chain if _writable(known)]
     return ReplyHeaders(
         to,
         cc,
@@ -101,6 +106,20 @@ def reply_headers(part: Part, *, own: Iterable[str] = (), everybody: bool = Fals
         () if identifier is None or identifier not in chain else (identifier,),
         tuple(chain),
     )
+
+
+def _writable(identifier: str) -> bool:
+    """
+    Whether `build` can write it, and it is the same when it is read.
+
+    ``<"a<b"@x>`` is legal, and no identifier once its quotes are gone; who sent it must not keep
+    anybody from answering.
+    """
+    if len(identifier.encode("utf-8", "replace")) > _LONGEST_IDENTIFIER:
+        return False
+    if not (is_id(identifier) and identifier.isprintable()):
+        return False
+    return message_ids(f"<{identifier}>") == [identifier]
 
 
 def _one_line(text: str) -> str:

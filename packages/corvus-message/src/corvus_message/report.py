@@ -144,9 +144,19 @@ def _group(pairs: Iterable[tuple[str, str | None]]) -> bytes:
     )
 
 
+#: Octets of a word that fits on a line.
+_LONGEST_WORD: Final = 900
+
+
 def _cut(value: str) -> list[str]:
-    """Words, and pieces of words that fit no line."""
-    return [word[i : i + 900] for word in value.split(" ") for i in range(0, len(word), 900)]
+    """Words, and pieces of words that fit no line.  A tab is a space: a reply may hold either."""
+    pieces: list[str] = []
+    for word in value.replace("\t", " ").split(" "):
+        # UTF-8 makes at most four octets of a character.
+        fits = len(word.encode("utf-8", "replace")) <= _LONGEST_WORD
+        size = _LONGEST_WORD if fits else _LONGEST_WORD // 4
+        pieces += [word[i : i + size] for i in range(0, len(word), size)]
+    return pieces
 
 
 def _recipient_group(status: RecipientStatus, utf8: bool) -> bytes:

@@ -23,7 +23,8 @@ _LONGEST: Final = 255
 
 
 def _clean(unwanted: re.Pattern[str], text: str) -> str:
-    return unwanted.sub("?", text[:_LONGEST]) or "unknown"
+    cut = text.encode("utf-8", "replace")[:_LONGEST].decode("utf-8", "ignore")
+    return unwanted.sub("?", cut) or "unknown"
 
 
 def _name(text: str) -> str:
