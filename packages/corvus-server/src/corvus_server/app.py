@@ -76,8 +76,9 @@ class World:
 
 def _resolver(config: Config) -> Any:
     from corvus_auth.dns import AsyncDNSResolver
+    from corvus_server.probes import name_servers
 
-    return AsyncDNSResolver(config.dns_servers)
+    return AsyncDNSResolver(name_servers(config.dns_servers))
 
 
 @final

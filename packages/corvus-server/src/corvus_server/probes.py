@@ -38,15 +38,32 @@ WELL_KNOWN: Final = ("gmail.com", "outlook.com")
 WORRY: Final = 14
 
 
+def name_servers(servers: tuple[str, ...]) -> tuple[str, ...]:
+    """
+    COR_DNS_SERVERS as `corvus_auth.dns` writes ports.
+
+    >>> name_servers(("127.0.0.1#5353", "::1#5353", "192.0.2.1"))
+    ('127.0.0.1:5353', '[::1]:5353', '192.0.2.1')
+    """
+    found = []
+    for each in servers:
+        address, _, port = each.partition("#")
+        host = f"[{address}]" if ":" in address and port else address
+        found.append(f"{host}:{port}" if port else address)
+    return tuple(found)
+
+
 @final
 class FreshResolver:
     """Asks anew each time, and knows SRV: a record that was just published shows at once."""
 
     def __init__(self, servers: tuple[str, ...]) -> None:
-        self._plain = AsyncDNSResolver(servers, cache=0)
+        self._plain = AsyncDNSResolver(name_servers(servers), cache=0)
         self._service = dns.asyncresolver.Resolver(configure=not servers)
         if servers:
-            self._service.nameservers = [each.partition("#")[0] for each in servers]
+            pairs = [each.partition("#") for each in servers]
+            self._service.nameservers = [address for address, _, _ in pairs]
+            self._service.nameserver_ports = {a: int(port) for a, _, port in pairs if port}
         self._service.lifetime = 5.0
 
     async def aresolve(self, name: str, rdtype: str) -> Answer:

@@ -246,3 +246,58 @@ def test_a_certificate_is_judged_by_its_name_and_its_end(tmp_path: Any) -> None:
 def test_a_clock_of_the_last_century_cannot_be() -> None:
     assert probes.clock(0.0).state == DIFFERENT
     assert probes.clock(1_800_000_000.0).state in (GOOD, UNKNOWN)
+
+
+def test_a_record_that_was_just_published_is_seen_at_once() -> None:
+    """The server's own resolver keeps what it was told; the checklist must not."""
+    import dns.flags
+    import dns.message
+    import dns.rdatatype
+    import dns.rrset
+
+    published: dict[tuple[str, str], str] = {}
+
+    class Server(asyncio.DatagramProtocol):
+        def connection_made(self, transport: Any) -> None:
+            self.transport = transport
+
+        def datagram_received(self, data: bytes, addr: Any) -> None:
+            query = dns.message.from_wire(data)
+            answer = dns.message.make_response(query)
+            answer.flags |= dns.flags.RA
+            question = query.question[0]
+            rdtype = dns.rdatatype.to_text(question.rdtype)
+            held = published.get((question.name.to_text(True), rdtype))
+            if held is not None:
+                answer.answer.append(dns.rrset.from_text(question.name, 3600, "IN", rdtype, held))
+            self.transport.sendto(answer.to_wire(), addr)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(Server, local_addr=("127.0.0.1", 0))
+        port = transport.get_extra_info("sockname")[1]
+        config = load({"COR_HOSTNAME": HOST, "COR_DNS_SERVERS": f"127.0.0.1#{port}"})
+        resolver = probes.fresh(None, config)
+        try:
+            for name, rdtype, text, records in (
+                ("_imaps._tcp.a.example", "SRV", f"0 1 993 {HOST}.", ((0, 1, 993, HOST),)),
+                ("a.example", "MX", f"10 {HOST}.", ((10, HOST),)),
+            ):
+                assert (await resolver.aresolve(name, rdtype)).status == "nodata"
+                published[name, rdtype] = text
+                assert (await resolver.aresolve(name, rdtype)).records == records
+        finally:
+            transport.close()
+
+    asyncio.run(main())
+
+
+def test_the_resolver_of_a_test_or_a_demo_is_asked_itself() -> None:
+    mine = object()
+    assert probes.fresh(mine, CONFIG) is mine
+
+
+def test_a_name_server_with_a_port_stops_no_start() -> None:
+    from corvus_server.app import _resolver
+
+    assert _resolver(load({"COR_DNS_SERVERS": "127.0.0.1#5353,::1#5353"})) is not None
