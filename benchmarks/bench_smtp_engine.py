@@ -8,6 +8,7 @@ messages a second and CPU milliseconds a message of the two servers, taking turn
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import multiprocessing
 import os
 import socket
@@ -32,6 +33,9 @@ async def main():
     server = await asyncio.get_running_loop().create_server(make, sock=s, backlog=1024)
     print("listening on", s.getsockname()[1], flush=True)
     await server.serve_forever()
+if sys.argv[1:]:
+    import uvloop
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 asyncio.run(main())
 """
 LINE = b"x" * 74 + b"\r\n"
@@ -124,13 +128,13 @@ def main() -> None:
             print(f"  {size:>10} octets, {how:<12} {best:12.1f}")
     servers = {"corvus": [sys.executable, str(SINK), "0", "--plain"]}
     with contextlib.suppress(ImportError):
-        import uvloop
-
-        servers[f"corvus, uvloop {uvloop.__version__}"] = [sys.executable, str(SINK), "0"]
-    with contextlib.suppress(ImportError):
         import aiosmtpd
 
         servers[f"aiosmtpd {aiosmtpd.__version__}"] = [sys.executable, "-c", AIOSMTPD]
+    if importlib.util.find_spec("uvloop"):
+        for name, command in list(servers.items()):
+            on_uvloop = command[:-1] if command[-1] == "--plain" else [*command, "--uvloop"]
+            servers[f"{name}, uvloop"] = on_uvloop
     print("\n1 KB, 10 sessions                      msg/s   ms CPU/msg")
     for keep in (False, True):
         for name, command in servers.items():
