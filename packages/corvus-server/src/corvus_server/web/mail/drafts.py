@@ -200,7 +200,7 @@ def recipients(draft: Draft) -> dict[str, list[Address]]:
         entries = list(corvus_message.addresses(text.encode("utf-8", "replace"))) if text else []
         for entry in entries:
             try:
-                str(entry)
+                corvus_message.format_address(entry.name, entry.local, entry.domain)
             except ValueError:
                 typed = words.visible(entry.local or entry.name)[:80]
                 raise Unclear(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import datetime
 import re
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, final
+from typing import Final, TypeVar, final
 from urllib.parse import urlencode
 
 from corvus_server.storage.flags import ANSWERED, FLAGGED, SEEN
+from corvus_server.storage.state import MailboxState
 from corvus_server.web.mail.folders import Folder, folders
-from corvus_server.web.mail.listing import PAGE, Listing, row_of
+from corvus_server.web.mail.listing import PAGE, Listing, Row, row_of
 from corvus_server.web.page import Visit
 
 #: Operators whose value is searched for in a field, by name.
@@ -27,9 +27,12 @@ STATES: Final = {
 }  # fmt: skip
 #: Terms of one search; more are passed over, and the page says so.
 MOST_TERMS: Final = 12
+#: Mails that can be paged back through in a search of all folders.
+DEEPEST: Final = 2000
 #: Folders that ``in:all`` leaves out: what is there was thrown away.
 NOT_ALL: Final = ("\\Junk", "\\Trash")
 
+_T = TypeVar("_T")
 _TERM: Final = re.compile(r'(-?)(?:([A-Za-z]{2,10}):)?("[^"]*"?|[^\s"]\S*)')
 _DATE: Final = re.compile(r"([0-9]{4})-([0-9]{1,2})(?:-([0-9]{1,2}))?")
 
@@ -130,34 +133,35 @@ async def search(visit: Visit, folder: Folder, text: str) -> Listing:
     where = [folder]
     if query.everywhere:
         where = [f for f in folders(visit) if f.use not in NOT_ALL]
-    found: list[tuple[float, Folder, int]] = []
-    total = 0
-    for each in where:
-        uids = await _in_folder(visit, each, query)
-        total += len(uids)
-        if len(where) == 1:
-            found = [(0.0, each, uid) for uid in uids]
-        else:
-            rows = visit.store.messages.fetch(
-                each.mailbox.id, uids[-PAGE * 4 :], ("internal_time",)
-            )
-            found += [(when, each, uid) for uid, when in rows]
-    found.sort(key=lambda hit: (hit[0], hit[2]))
     before = visit.query("before")
     skip = int(before) if before.isascii() and before.isdigit() and len(before) < 7 else 0
-    stop = max(0, len(found) - skip)
-    shown = found[max(0, stop - PAGE) : stop]
+    hits = [(each, await _in_folder(visit, each, query)) for each in where]
+    total = sum(len(uids) for _, uids in hits)
+    # (folder, uid), oldest first, the page that is asked for at the end.
+    if len(hits) == 1:
+        within = [(hits[0][0], uid) for uid in _newest(hits[0][1], skip)]
+    else:
+        skip = min(skip, DEEPEST)
+        dated = [
+            (when, each, uid)
+            for each, uids in hits
+            for uid, when in visit.store.messages.fetch(
+                each.mailbox.id, uids[-(skip + PAGE) :], ("internal_time",)
+            )
+        ]
+        dated.sort(key=lambda hit: (hit[0], hit[2]))
+        within = [(each, uid) for _, each, uid in _newest(dated, skip)]
     link = urlencode({"q": text, **({"before": skip} if skip else {})})
-    rows_by: dict[tuple[int, int], object] = {}
+    rows_by: dict[tuple[int, int], Row] = {}
     for each in where:
-        mine = sorted(uid for _, f, uid in shown if f is each)
+        mine = sorted(uid for found_in, uid in within if found_in is each)
         for summary in visit.store.messages.summaries(each.mailbox.id, mine):
             rows_by[each.mailbox.id, summary.uid] = row_of(each, summary, f"?{link}")
-    keys = [(f.mailbox.id, uid) for _, f, uid in reversed(shown)]
-    more = stop > PAGE
+    keys = [(each.mailbox.id, uid) for each, uid in reversed(within)]
+    more = total > skip + PAGE
     return Listing(
         folder=folder,
-        rows=[rows_by[key] for key in keys if key in rows_by],  # type: ignore[misc]  # rows, by key
+        rows=[rows_by[key] for key in keys if key in rows_by],
         total=total,
         query=text,
         older=f"{folder.url}?{urlencode({'q': text, 'before': skip + PAGE})}" if more else "",
@@ -166,40 +170,55 @@ async def search(visit: Visit, folder: Folder, text: str) -> Listing:
     )
 
 
+def _newest(found: Sequence[_T], skip: int) -> Sequence[_T]:
+    """The page of *found* (oldest first) that ends *skip* before its end."""
+    stop = max(0, len(found) - skip)
+    return found[max(0, stop - PAGE) : stop]
+
+
 async def _in_folder(visit: Visit, folder: Folder, query: Query) -> Sequence[int]:
     """UIDs of a folder that match, ascending."""
     messages = visit.store.messages
     box = folder.mailbox.id
     state = await messages.open(box)
-    kept: Iterable[int] = state.uids
     left: set[int] | None = None
+    found: Sequence[int] = state.uids
     for term in query.terms:
-        hits = set(await messages.search_text(box, term.field, term.value))
-        if term.negated:
-            left = (set(kept) if left is None else left) - hits
-        else:
-            left = hits if left is None else left & hits
+        hits = await messages.search_text(box, term.field, term.value)
+        if left is None and not term.negated:
+            found, left = hits, set(hits) if len(query.terms) > 1 else None
+            if not hits:
+                return []
+            continue
+        left = set(found) if left is None else left
+        left = left - set(hits) if term.negated else left & set(hits)
         if not left:
             return []
+    if left is not None:
+        found = sorted(left)
     if query.since is not None or query.before is not None:
-        hits = set(await messages.search_dates(box, "internal", query.since, query.before))
-        left = hits if left is None else left & hits
-    uids = list(kept) if left is None else sorted(left)
+        days = set(await messages.search_dates(box, "internal", query.since, query.before))
+        found = [uid for uid in found if uid in days]
     for bit, wanted in query.states:
-        uids = [u for u in uids if _has(state, u, bit) is wanted]
+        found = _flagged(state, found, bit, wanted)
     if query.attachment is not None:
-        uids = [
+        found = [
             uid
-            for at in range(0, len(uids), 500)
-            for uid, has in messages.fetch(box, uids[at : at + 500], ("has_attachment",))
+            for at in range(0, len(found), 500)
+            for uid, has in messages.fetch(box, found[at : at + 500], ("has_attachment",))
             if bool(has) is query.attachment
         ]
-    return uids
+    return found
 
 
-def _has(state: object, uid: int, bit: int) -> bool | None:
-    uids, flags = state.uids, state.flags  # type: ignore[attr-defined]  # MailboxState
-    row = bisect_left(uids, uid)
-    if row == len(uids) or uids[row] != uid:
-        return None
-    return bool(flags[row] & bit)
+def _flagged(state: MailboxState, uids: Sequence[int], bit: int, wanted: bool) -> list[int]:
+    """Those of *uids* (ascending) whose flag is as wanted."""
+    mask = bit if wanted else 0
+    if uids is state.uids:
+        return [u for u, flags in zip(state.uids, state.flags, strict=True) if flags & bit == mask]
+    found = []
+    for uid in uids:
+        row = state.index(uid)
+        if row is not None and state.flags[row] & bit == mask:
+            found.append(uid)
+    return found
