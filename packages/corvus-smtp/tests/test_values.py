@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
@@ -24,6 +25,7 @@ from corvus_smtp import (
     RcptParameters,
     Reply,
 )
+from corvus_smtp._newlines import has_bare_newline
 from corvus_smtp.xtext import decode_xtext, encode_utf8_xtext
 
 
@@ -319,3 +321,11 @@ def test_an_original_recipient_can_be_written(addr_type: str, address: str) -> N
     with pytest.raises(ValueError, match="original recipient"):
         OriginalRecipient(addr_type, address)
     assert OriginalRecipient("UTF-8", "jörg@x.example").address == "jörg@x.example"
+
+
+def test_a_bare_newline_is_found_in_every_word_of_a_few_octets() -> None:
+    for length in range(7):
+        for letters in itertools.product(b"\r\na\xff", repeat=length):
+            octets = bytes(letters)
+            rest = octets.replace(b"\r\n", b"-")
+            assert has_bare_newline(octets) == (b"\r" in rest or b"\n" in rest), octets
