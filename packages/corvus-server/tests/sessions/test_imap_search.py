@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .running import Running, Wire, mail
 
 
@@ -132,3 +134,30 @@ def test_thread_builds_conversations(server: Running) -> None:
     wire = server.wire(select="INBOX")
     assert wire.ok("THREAD REFERENCES UTF-8 ALL") == [b"* THREAD (1 (2 4)(5))(3)"]
     assert wire.ok("UID THREAD ORDEREDSUBJECT UTF-8 ALL") == [b"* THREAD (1 (2)(4)(5))(3)"]
+
+
+def test_a_search_of_a_thousand_keys_stops_nobody(server: Running) -> None:
+    server.put(*[mail(str(n)) for n in range(500)])
+    slow, other = server.wire(select="INBOX"), server.wire()
+    tag = slow.start("SEARCH " + " ".join(["NOT KEYWORD a", "UNSEEN", "LARGER 5"] * 400))
+    assert other.tagged("NOOP").startswith(b"OK ")
+    assert slow.finish(tag)[0].endswith(b" 499 500")
+
+
+def test_what_others_expunge_during_a_search_does_not_shift_it(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.put(mail("a"), mail("b"), flags=["\\Deleted"])
+    server.put(mail("c"), flags=["\\Flagged"])
+    server.put(mail("d"))
+    wire = server.wire(select="INBOX")
+    messages = server.store.messages
+    text = messages.search_text
+
+    async def expunging(mailbox_id: int, field: str, needle: str) -> list[int]:
+        await messages.expunge(mailbox_id)
+        return await text(mailbox_id, field, needle)
+
+    monkeypatch.setattr(messages, "search_text", expunging)
+    assert wire.ok("SEARCH OR SUBJECT c FLAGGED") == [b"* SEARCH 3"]
+    assert wire.ok("NOOP") == [b"* 2 EXPUNGE", b"* 1 EXPUNGE"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, final
 
@@ -23,7 +25,7 @@ SLICE: Final = 64 * 1024
 TURN: Final = 0.002
 FIRST_TURN: Final = 0.0005
 #: Octets of bodies in one batch, and in the first.
-BATCH: Final = 256 * 1024
+BATCH: Final = 128 * 1024
 FIRST_BATCH: Final = 32 * 1024
 
 
@@ -126,32 +128,25 @@ class Answer:
                 yield Batch(session, seqs[start : start + size], plan.names)
                 start, size = start + size, ROWS
             return
-        sizes = self._sizes(plan, seqs)
+        most = FIRST_BATCH
         while start < len(seqs):
-            if sizes[start] > LARGE:
+            weights = plan.weights(self._sizes(seqs[start : start + ROWS]))
+            if weights[0] > LARGE:
                 self._large = seqs[start]
                 start += 1
                 yield Batch(session, ())
                 continue
-            stop, octets = start + 1, sizes[start]
-            while stop < len(seqs) and stop - start < ROWS:
-                octets += sizes[stop]
-                if octets > (BATCH if start else FIRST_BATCH):
-                    break
-                stop += 1
-            yield Batch(session, seqs[start:stop], plan.names, bodies=True)
-            start = stop
+            count = max(1, bisect_right(list(accumulate(weights)), most))
+            yield Batch(session, seqs[start : start + count], plan.names, bodies=True)
+            start, most = start + count, BATCH
 
-    def _sizes(self, plan: Plan, seqs: Sequence[int]) -> list[int]:
-        """Octets that are read of each of *seqs*; of those that are gone none."""
+    def _sizes(self, seqs: Sequence[int]) -> Sequence[int]:
+        """How long each of *seqs* is; those that are gone are of no length."""
         box = self._session.box
         state = box.state
-        sizes: Sequence[int]
         if not box.view.current:
             rows = [state.index(uid) for uid in box.uids(seqs)]
-            sizes = [0 if row is None else state.sizes[row] for row in rows]
-        elif isinstance(seqs, range):
-            sizes = state.sizes[seqs.start - 1 : seqs.stop - 1]
-        else:
-            sizes = [state.sizes[seq - 1] for seq in seqs]
-        return list(map(plan.weight, sizes))
+            return [0 if row is None else state.sizes[row] for row in rows]
+        if isinstance(seqs, range):
+            return state.sizes[seqs.start - 1 : seqs.stop - 1]
+        return [state.sizes[seq - 1] for seq in seqs]

@@ -328,12 +328,13 @@ def sets_seen(item: FetchItem) -> bool:
 class Plan:
     """A FETCH, ready for any number of messages."""
 
-    __slots__ = ("_between", "items", "names", "opens")
+    __slots__ = ("_between", "_weighing", "items", "names", "opens")
 
     def __init__(self, items: tuple[FetchItem, ...]) -> None:
         self.items = [_item(item) for item in items]
         self.opens = any(item.opens for item in self.items)
         self.names = tuple(dict.fromkeys(name for item in self.items for name in item.needs))
+        self._weighing = [item.weight for item in self.items if item.opens]
         between = [b" FETCH ("]
         for item in self.items:
             between[-1] += item.before
@@ -341,9 +342,9 @@ class Plan:
         between[-1] = self.items[-1].after + b")\r\n"
         self._between = between
 
-    def weight(self, size: int) -> int:
-        """Octets that are read of a message of *size* octets."""
-        return max(item.weight(size) for item in self.items)
+    def weights(self, sizes: Sequence[int]) -> Sequence[int]:
+        """Octets that are read of messages of *sizes* octets."""
+        return [max([weigh(size) for weigh in self._weighing]) for size in sizes]
 
     def render(self, batch: Batch) -> bytes:
         """The responses for a batch, ready to be sent."""

@@ -7,6 +7,7 @@ texts from the store; no body is opened here.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from array import array
 from collections.abc import Callable, Collection, Sequence
@@ -37,6 +38,8 @@ _WHICH: Final = {
 }
 #: The ordinal of 1 January 1970.
 _EPOCH: Final = 719_163
+#: Seconds after which others get their turn.
+TURN: Final = 0.002
 #: Rows that are read from the store at a time.
 _ROWS: Final = 500
 
@@ -87,8 +90,11 @@ class _Search:
         if not box.view.current:
             self._rows = [state.index(uid) for uid in self.uids]
             self._there = self._mask(row is not None for row in self._rows)
-        # Columns as they are now: what changes while the index is asked changes nothing here.
+        # The columns that belong to these rows: while the store is asked others may expunge, and the
+        # mailbox gets new ones.
+        self._arrays = {name: getattr(state, name) for name in ("flags", "modseqs", "sizes")}
         self._columns: dict[str, Sequence[int]] = {}
+        self._end = time.perf_counter() + TURN
 
     def octets(self, mask: int) -> bytes:
         """A mask as octets, without those that are gone."""
@@ -118,7 +124,7 @@ class _Search:
     def _column(self, name: str) -> Sequence[int]:
         found = self._columns.get(name)
         if found is None:
-            values: array[int] = getattr(self._state, name)
+            values: array[int] = self._arrays[name]
             if self._rows is None:
                 found = values[: self._count]
             else:
@@ -133,6 +139,9 @@ class _Search:
 
     async def of(self, key: k.SearchKey) -> int:
         """The mask of *key*; the parser has bounded how deep it is."""
+        if time.perf_counter() >= self._end:  # thousands of keys are no reason to stop others
+            await asyncio.sleep(0)
+            self._end = time.perf_counter() + TURN
         match key:
             case k.All() | k.SaveDateSupported():
                 return self._all

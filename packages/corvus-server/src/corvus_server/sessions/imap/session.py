@@ -287,7 +287,12 @@ class IMAPSession:
         if self._shell.transport.get_write_buffer_size() > UNREAD:
             self._waiting = asyncio.get_running_loop().create_task(self._tell_later())
             return
-        self.tell()
+        try:
+            self.tell()
+        except (
+            Exception
+        ) as error:  # a defect of ours costs this connection, never the notices of others
+            self.failed(error)
         self.flush()
         if conn.closing:
             self.hang_up()
