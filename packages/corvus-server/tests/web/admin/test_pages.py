@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any, final
 
@@ -377,3 +378,47 @@ async def test_a_check_that_breaks_is_told_in_the_log(site: Site) -> None:
     site.app.state.checker.resolver = Broken()
     assert await site.app.state.checker.start() is False
     assert any(event.name == "check failed" for event in site.log.recent)
+
+
+@site
+async def test_a_password_is_set_or_drawn_and_ends_the_sessions(site: Site) -> None:
+    root, alice = await admin(site), await site.signed_in()
+    path = f"/admin/mailboxes/{site.alice.id}/password"
+    assert (await root.post(path, {"password": "short"})).status_code == 409
+    await root.post(path, {"password": "four words of it"})
+    assert (await alice.get("/mail/inbox")).status_code == 303
+    assert (
+        await site.browser().sign_in("alice@corvus.local", "four words of it")
+    ).status_code == 303
+    drawn = re.search(r"[a-z0-9]{4}(?:-[a-z0-9]{4}){3}", (await root.post(path)).text)
+    assert drawn is not None
+    assert (await site.browser().sign_in("alice@corvus.local", drawn[0])).status_code == 303
+
+
+@site
+async def test_an_administrator_does_not_lock_themselves_out(site: Site) -> None:
+    root = await admin(site)
+    mine = f"/admin/mailboxes/{site.admin.id}"
+    for path, fields in (
+        (mine, {"name": "Root"}),
+        (f"{mine}/password", {}),
+        (f"{mine}/remove", {}),
+    ):
+        assert (await root.post(path, fields)).status_code == 409, path
+    assert (await root.get("/admin")).status_code == 200
+    done = await root.post(f"{mine}/password", {"password": "four words of it"})
+    assert done.headers["location"] == "/sign-in"
+
+
+@site
+async def test_pages_that_nobody_notifies_look_again_by_themselves(site: Site) -> None:
+    root = await admin(site)
+    entry = await enqueue(site)
+    heard = await streamed(
+        site.app, root, "/admin/queue/live", lambda text: "change" in text,
+        then=lambda: tasks.append(asyncio.ensure_future(site.store.queue.retry(entry))),
+    )  # fmt: skip
+    assert "event: change" in heard
+
+
+tasks: list[asyncio.Future[int]] = []

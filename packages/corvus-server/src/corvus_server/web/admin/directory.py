@@ -154,6 +154,9 @@ async def mailbox_password(visit: Visit) -> Response:
     """A new password: the one given, or a random one that is shown once."""
     number, address = _account(visit)
     given = visit.text("password") or None
+    if number == visit.me.id and given is None:
+        # Setting it ends the session that would have shown a drawn one.
+        raise Refused("type the password yourself: you are signed out when it is set")
     made = await visit.services.operations.passwd(address, given)
     note(visit, f"gave {address} a new password")
     if number == visit.me.id:
