@@ -18,6 +18,7 @@ LOCK = Lock()  # "an exclusive-access lock on the maildrop" (RFC 1939 §4)
 
 class Session(BaseRequestHandler):
     def handle(self) -> None:
+        self.request.settimeout(30)  # for the handshake; later as the engine says
         info = pop.TLSInfo() if self.server.server_address[1] == int(TLS_PORT) else None
         with suppress(OSError, pop.RemoteProtocolError), ExitStack() as at_end:
             sock = TLS.wrap_socket(self.request, server_side=True) if info else self.request
