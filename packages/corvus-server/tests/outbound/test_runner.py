@@ -695,3 +695,39 @@ def test_dns_trouble_is_temporary_and_no_domain_is_permanent() -> None:
         assert post.states(waiting) == {CAROL: "delivered"}
 
     main()
+
+
+def test_an_address_that_is_none_fails_alone() -> None:
+    @posted()
+    async def main(post: Post) -> None:
+        peer = post.peer()
+        bad = ["two words@crow.example", "a>b\r\nRCPT TO:<x@crow.example", "@crow.example"]
+        long = values.QueuedRecipient(
+            address="long@crow.example", original="rfc822;" + "x" * 20_000
+        )
+        entry = await post.enqueue(CAROL, *bad, long)
+        await post.start()
+        await asyncio.sleep(30)
+        states = post.states(entry)
+        assert states[CAROL] == "delivered"
+        assert states["two words@crow.example"] == "failed"
+        assert states["long@crow.example"] == "failed"
+        assert "held" not in states.values()
+        assert [taken.recipients for taken in peer.taken] == [[CAROL]]
+        assert not any("x@crow" in line for line in peer.lines)
+
+    main()
+
+
+def test_a_mail_from_beyond_ascii_goes_with_smtputf8_to_the_a_labels() -> None:
+    @posted()
+    async def main(post: Post) -> None:
+        post.dns.set("xn--krhe-moa.example", "MX", (5, "mx2.crow.example"))
+        peer = post.peer(SECOND)
+        entry = await post.enqueue("grün@krähe.example", smtputf8=True)
+        await post.start()
+        await asyncio.sleep(30)
+        assert set(post.states(entry).values()) == {"delivered"}, post.attempts(entry)[0].text
+        assert any("SMTPUTF8" in line for line in peer.lines)
+
+    main()

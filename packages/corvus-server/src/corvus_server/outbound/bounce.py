@@ -154,10 +154,10 @@ def _status(fate: Fate) -> RecipientStatus:
         enhanced = "5.4.7" if fate.action is Action.FAILED else default
     reply = " ".join(part for part in (str(fate.code or ""), fate.enhanced, fate.text) if part)
     return RecipientStatus(
-        final_recipient=fate.recipient.address,
+        final_recipient=_line(fate.recipient.address),
         action=fate.action,
         status=enhanced,
-        original_recipient=fate.recipient.original or None,
+        original_recipient=_line(fate.recipient.original) or None,
         remote_mta=fate.host or None,
         diagnostic=(_line(reply) if fate.code else "") or None,
         will_retry_until=None
@@ -171,7 +171,7 @@ def _text(entry: values.QueueEntry, fates: Sequence[Fate], action: Action, hostn
     about = f" with the subject “{subject}”" if subject else ""
     lines: list[str] = []
     for fate in fates:
-        who, said = fate.recipient.address, _line(fate.text)
+        who, said = _line(fate.recipient.address), _line(fate.text)
         reply = " ".join(part for part in (str(fate.code or ""), fate.enhanced, said) if part)
         if fate.action is Action.FAILED:
             lines += [f"Your mail to {who}{about} could not be delivered."]

@@ -468,7 +468,8 @@ class Courier:
                 commands[conn.rcpt(recipient.address, rcpt_parameters(recipient))] = recipient.id
             except smtp.NotOffered as error:
                 settle(error.reply, recipient.id)
-            except ValueError:
+            except (ValueError, smtp.LocalProtocolError):
+                # Malformed, or longer than a line: its own trouble, and not that of the others.
                 settle(BAD_ADDRESS, recipient.id)
         data = conn.data() if commands else conn.reset()
         report.told_dsn = "DSN" in conn.capabilities
