@@ -195,6 +195,13 @@ def test_a_charset_that_nobody_knows_is_a_local_mistake() -> None:
         conn.send(c.Search(All(), charset="x-none"))
 
 
+def test_no_password_goes_to_a_server_that_takes_none() -> None:
+    conn = greeted("IMAP4rev1 LOGINDISABLED")
+    with pytest.raises(LocalProtocolError):
+        conn.send(c.Login("a", Secret(b"b")))
+    assert conn.data_to_send() == b""
+
+
 def test_authenticate_answers_challenges_or_cancels() -> None:
     conn = greeted()
     conn.send(c.Authenticate("X", Secret(b"")))

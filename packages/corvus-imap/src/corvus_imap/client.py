@@ -227,6 +227,10 @@ class ClientConnection:
             and self._tls is None
         ):
             raise LocalProtocolError("no credentials before TLS")
+        # "A client implementation MUST NOT send a LOGIN command if the LOGINDISABLED capability is
+        # advertised" (RFC 9051 §6.2.3).
+        if isinstance(command, c.Login) and "LOGINDISABLED" in (self.capabilities or ()):
+            raise LocalProtocolError("the server takes no LOGIN: LOGINDISABLED")
         tag = self._tag()
         try:
             pieces = serialize_command(tag, command, utf8=self.utf8, nonsync=self._nonsync)
