@@ -110,3 +110,10 @@ def test_parameters_are_written() -> None:
 def test_a_parameter_name_is_a_token(name: str) -> None:
     with pytest.raises(ValueError, match="parameter name"):
         format_params([(name, "x")])
+
+
+def test_only_the_first_section_begins_with_a_charset() -> None:
+    # "Language and character set information only appear at the beginning of a given parameter value"
+    # (RFC 2231 §4.1).
+    raw = ((b"f*0*", b"utf-8''a"), (b"f*1*", b"b'c'd"))
+    assert decode_params(raw) == (("f", "ab'c'd"),)
