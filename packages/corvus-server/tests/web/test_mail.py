@@ -549,6 +549,16 @@ async def test_a_mail_can_be_called_back_while_it_waits(s: Site) -> None:
     assert s.uids("INBOX", s.bob) == []
 
 
+@site(undo_send=60.0)
+async def test_a_server_that_stops_sends_first_what_was_waiting(s: Site) -> None:
+    browser = await s.signed_in()
+    await browser.post("/compose", {"to": "bob@corvus.local", "subject": "hi", "action": "send"})
+    assert s.uids("INBOX", s.bob) == []
+    await s.app.state.site.outbox.flush()
+    assert len(s.uids("INBOX", s.bob)) == 1
+    assert s.uids("Drafts") == []
+
+
 @site(undo_send=0.01)
 async def test_a_mail_goes_by_itself_when_its_seconds_are_over(s: Site) -> None:
     import asyncio

@@ -28,8 +28,9 @@ class WebServer:
     def __init__(self, server: Server, sockets: list[Any]) -> None:
         from corvus_server.web.app import make_app
 
+        self._app = make_app(server)
         config = uvicorn.Config(
-            make_app(server),
+            self._app,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -56,3 +57,4 @@ class WebServer:
         if self._task is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        await self._app.state.site.outbox.flush()

@@ -67,7 +67,7 @@ def short(when: float, now: float) -> str:
     if past < 45:
         return "now"
     if past < 3600:
-        return f"{int(past // 60)} min"
+        return f"{max(1, int(past // 60))} min"
     if past < 86_400:
         return f"{int(past // 3600)} h"
     if past < 7 * 86_400:

@@ -1,7 +1,7 @@
 """Sending, with ten seconds in which it can be taken back.
 
 Until the seconds are over the mail is a draft like any other, on disk: whoever pulls the plug finds
-it in Drafts, and nobody has been told that it was sent.
+it in Drafts, and nobody has been told that it was sent.  A server that stops in order sends it first.
 """
 
 from __future__ import annotations
@@ -59,6 +59,16 @@ class Outbox:
     async def _later(self, name: str, letter: Letter) -> None:
         await asyncio.sleep(self._services.undo_send)
         del self._waiting[name]
+        await self._go(letter)
+
+    async def flush(self) -> None:
+        """Send what waits at once: the server stops, and nobody can call anything back any more."""
+        waiting, self._waiting = self._waiting, {}
+        for task, letter in waiting.values():
+            task.cancel()
+            await self._go(letter)
+
+    async def _go(self, letter: Letter) -> None:
         try:
             await send(self._services, letter)
         except (NotYours, StoreError, ValueError) as error:
