@@ -17,6 +17,8 @@ from corvus_server.storage.values import (
 )
 from corvus_server.web.admin import logs
 from web.admin.asking import admin, admin_routes, dangers, decide, enqueue, streamed, streams
+from web.payloads import PAYLOADS as CORPUS
+from web.payloads import dangers as corpus_dangers
 from web.running import Site, site
 
 PAYLOADS: Final = (
@@ -113,6 +115,23 @@ async def test_what_comes_by_the_address_stays_text(site: Site) -> None:
         assert answer.status_code in (303, 409)
         shown = await root.get("/admin/domains")
         assert dangers(shown.text) == []
+
+
+@site
+async def test_the_whole_corpus_stays_text_where_strangers_write(site: Site) -> None:
+    """Checklist row 28, with every payload of the corpus by itself."""
+    root = await admin(site)
+    for number, payload in enumerate(CORPUS):
+        await decide(
+            site, sentence=payload, mail_from=payload, recipients=(payload,), client=payload,
+            tree={"envelope": {"subject": payload}},
+        )  # fmt: skip
+        site.log("info", "smtp", "message", f"smtp-{number}", sender=payload, subject=payload)
+    assert len(CORPUS) >= 100
+    for path in ("/logs", "/admin/decisions", *(f"/admin/decisions/{n + 1}" for n in range(100))):
+        answer = await root.get(path)
+        assert answer.status_code == 200, path
+        assert corpus_dangers(answer.text) == [], path
 
 
 @site
