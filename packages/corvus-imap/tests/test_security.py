@@ -737,3 +737,14 @@ def test_what_comes_in_place_of_done_costs_one_answer() -> None:
     wire = b"i IDLE\r\n" + b"x" * 100 + b"\r\n" + NOOP
     for chunks in ([wire], [wire[:50], wire[50:]], [wire[i : i + 1] for i in range(len(wire))]):
         assert said(conn, *chunks) == b"+ idling\r\ni BAD DONE expected\r\n" + IN_STEP
+
+
+def test_a_thread_of_any_length_can_be_logged() -> None:
+    conn = ClientConnection()
+    chain = b" ".join([b"%d" % number for number in range(1, 20_000)])
+    conn.receive_data(b"* OK hi\r\n* THREAD (" + chain + b")\r\n")
+    conn.next_event()
+    event = conn.next_event()
+    assert isinstance(event, ResponseReceived)
+    assert "<ThreadNode 1 children=1>" in repr(event)
+    assert isinstance(event.response, responses.Thread)

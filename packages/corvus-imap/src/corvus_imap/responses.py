@@ -140,7 +140,7 @@ class Sort:
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ThreadNode:
     """A message (``None``: a parent that is not there) and what answers it."""
 
@@ -154,6 +154,10 @@ class ThreadNode:
             raise ValueError("a missing parent has at least two children")
         if any(child.number is None for child in self.children):
             raise ValueError("a missing parent is the root of its thread")
+
+    def __repr__(self) -> str:
+        # A thread can be as deep as it is long, and whoever logs an event has no stack for that.
+        return f"<ThreadNode {self.number} children={len(self.children)}>"
 
 
 @final
