@@ -246,6 +246,26 @@ def test_text_with_many_link_beginnings_is_read_in_linear_time() -> None:
     assert seconds(20_000) < 4 * seconds(10_000) + 0.2
 
 
+@pytest.mark.parametrize(
+    "unit",
+    ["<div>", "<table><tr><td>", "<b><i><u></b>", "<b><i><u></b></i></u>", "<div><table></div></table>",
+     "<font style='color:red'>", "<a href=x>", "&lt;", "<p a=b ", "<!--", "<![CDATA[", "<img src=//x ", "</p>",
+     "<button><div></button>", "<svg>", "<math><mi>", "<template>"],
+)  # fmt: skip
+def test_html_that_is_deep_or_crossed_does_not_hold_a_thread(unit: str) -> None:
+    """Parsers of HTML are quadratic in depth: 400,000 open elements would take minutes."""
+    import time
+
+    from corvus_server.web.mail import html
+
+    octets = unit * (2_000_000 // len(unit))
+    began = time.process_time()
+    html.has_remote_images(octets)
+    made = html.clean(octets, inline=lambda name: None, remote_images=False)
+    assert time.process_time() - began < 5
+    assert dangers(html.document(made), framed=True) == []
+
+
 # Who may reach what.
 
 

@@ -8,10 +8,13 @@ frame it is shown in is a sandbox without scripts.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
 import nh3
+
+import corvus_message
 
 TAGS: Final = frozenset({
     "a", "abbr", "acronym", "address", "b", "bdi", "bdo", "big", "blockquote", "br", "caption",
@@ -58,8 +61,11 @@ STYLES: Final = frozenset({
     "text-align", "text-decoration", "text-indent", "text-transform", "vertical-align",
     "white-space", "width", "word-break", "word-spacing", "word-wrap",
 })  # fmt: skip
-#: Characters of HTML that are worked on; more is cut, and the page says so.
-MOST: Final = 2 * 1024 * 1024
+#: Characters of HTML that are worked on; more is cut, and the page says so.  Parsers of HTML take time
+#: that grows with the square of the depth of elements, so both have a bound.
+MOST: Final = 256 * 1024
+#: Elements inside each other; what is deeper is shown as text.
+DEEPEST: Final = 1000
 
 _REMOTE: Final = re.compile(r"https?://", re.IGNORECASE)
 _HAS_REMOTE: Final = re.compile(
@@ -84,6 +90,38 @@ def has_remote_images(html: str) -> bool:
     return _HAS_REMOTE.search(html[:MOST]) is not None
 
 
+#: Elements that have no end, or end by themselves where the next one begins.
+_SHALLOW: Final = frozenset({
+    "area", "base", "br", "col", "dd", "dt", "embed", "hr", "img", "input", "li", "link", "meta",
+    "option", "p", "source", "tbody", "td", "tfoot", "th", "thead", "tr", "track", "wbr",
+})  # fmt: skip
+_TAG: Final = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]{0,20})")
+
+
+def too_deep(html: str) -> bool:
+    """
+    Whether more elements may be open at once than mail that people write has.
+
+    >>> too_deep("<div>" * 2000), too_deep("<div></div>" * 2000), too_deep("<p>" * 2000)
+    (True, False, False)
+    """
+    opened: Counter[str] = Counter()
+    depth = 0
+    for match in _TAG.finditer(html):
+        name = match[2].lower()
+        if name in _SHALLOW:
+            continue
+        if not match[1]:
+            opened[name] += 1
+            depth += 1
+        elif opened[name]:
+            opened[name] -= 1
+            depth -= 1
+        if depth > DEEPEST:
+            return True
+    return False
+
+
 def clean(html: str, *, inline: Callable[[str], str | None], remote_images: bool) -> str:
     """
     Harmless HTML.
@@ -104,8 +142,11 @@ def clean(html: str, *, inline: Callable[[str], str | None], remote_images: bool
             return ";".join(kept) or None
         return value
 
+    shown = html[:MOST]
+    if too_deep(shown):
+        return f"<pre>{nh3.clean_text(corvus_message.html_to_text(shown))}</pre>"
     return nh3.clean(
-        html[:MOST],
+        shown,
         tags=set(TAGS),
         clean_content_tags=set(DROPPED),
         attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},

@@ -22,6 +22,8 @@ SHOWN: Final = (
     (b"GIF89a", "image/gif"),
     (b"%PDF-", "application/pdf"),
 )
+#: Attachments that are listed; all are in the mail that can be downloaded.
+MOST_ATTACHMENTS: Final = 200
 COLUMNS: Final = (
     "flags", "size", "internal_time", "subject", "sender", "to", "cc", "message_id", "sent_at",
     "thread_id", "verdict_id",
@@ -84,7 +86,7 @@ class Message:
         numbers = {id(part): at for at, part in enumerate(self.parsed.walk())}
         return [
             _attachment(part, numbers[id(part)])
-            for part in self.parsed.attachments()
+            for part in self.parsed.attachments()[:MOST_ATTACHMENTS]
             if id(part) in numbers
         ]
 
