@@ -157,9 +157,11 @@ class Running:
         found: tuple[int, ...] = self.call(append())
         return found
 
-    def wire(self, *, login: bool = True, select: str = "", address: str = ALICE) -> Wire:
+    def wire(
+        self, *, login: bool = True, select: str = "", address: str = ALICE, window: int = 0
+    ) -> Wire:
         """A new connection; closed at the end of the test."""
-        wire = Wire(self.port)
+        wire = Wire(self.port, window=window)
         self._wires.append(wire)
         if login:
             wire.ok(f"LOGIN {address} {PASSWORD}")
@@ -178,8 +180,16 @@ _LITERAL = re.compile(rb"\{(\d+)\}\r\n\Z")
 class Wire:
     """One connection, octet by octet."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), 10)
+    def __init__(self, port: int, *, window: int = 0) -> None:
+        """
+        Args:
+            window: Octets that the system holds for us unread; 0 is its own choice.
+        """
+        self.socket = socket.socket()
+        if window:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+        self.socket.settimeout(10)
+        self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.reader = self.socket.makefile("rb")
         self.greeting = self.reader.readline()

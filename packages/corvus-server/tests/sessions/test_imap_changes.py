@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from .running import Running, mail
 
 
@@ -211,3 +215,30 @@ def test_one_append_behind_the_other_is_answered_in_order(server: Running) -> No
     assert lines[-2] == b"* SEARCH 19", "what comes behind them sees them all"
     assert [line for line in lines if b"EXISTS" in line][-1] == b"* 19 EXISTS"
     assert wire.ok("NOOP") == []
+
+
+def test_qresync_beyond_the_horizon_compares_everything(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.put(*[mail(str(n)) for n in range(1, 10)])
+    box = server.box()
+    other = server.wire(select="INBOX")
+    other.ok("STORE 2,3,8 +FLAGS.SILENT (\\Deleted)")
+    other.ok("EXPUNGE")
+    since = server.store.messages.changes_since
+    # As after the tombstones were swept: what went is forgotten (R4).
+    monkeypatch.setattr(
+        server.store.messages,
+        "changes_since",
+        lambda mailbox, modseq: replace(since(mailbox, modseq), vanished=(), complete=False),
+    )
+    wire = server.wire()
+    wire.ok("ENABLE QRESYNC")
+    head = f"SELECT INBOX (QRESYNC ({box.uid_validity} {box.modseq}"
+    assert b"* VANISHED (EARLIER) 2:3,8" in wire.ok(f"{head}))")
+    assert b"* VANISHED (EARLIER) 2" in wire.ok(f"{head} 1:2))")
+    # Client and server agree that the fourth has UID 6, so nothing below it is news (§3.2.5.2).
+    assert b"* VANISHED (EARLIER) 8" in wire.ok(f"{head} 1:9 (1,4,6 1,6,7)))")
+    assert wire.ok(f"UID FETCH 1:5 (FLAGS) (CHANGEDSINCE {box.modseq} VANISHED)") == [
+        b"* VANISHED (EARLIER) 2:3"
+    ]

@@ -185,3 +185,18 @@ def test_messages_that_another_has_expunged_are_left_out_and_named(server: Runni
     assert wire.ok("SEARCH ALL") == [b"* SEARCH 1 3"]
     assert wire.ok("UID FETCH 2 FLAGS") == [b"* 2 EXPUNGE"]
     assert wire.ok("FETCH 1:2 UID") == [b"* 1 FETCH (UID 1)", b"* 2 FETCH (UID 3)"]
+
+
+def test_fields_that_were_too_much_to_keep_are_read(server: Running) -> None:
+    many = "".join(f"References: <{n}@{'x' * 60}.example>\r\n" for n in range(700))
+    raw = mail("long", "y" * 300_000, more=many)
+    bare = b"Subject: bare\nTo: a@b.example\n\nhi\n"
+    server.put(raw, bare)
+    wire = server.wire(select="INBOX")
+    assert wire.ok("FETCH 1:2 BODY.PEEK[HEADER.FIELDS (SUBJECT)]") == [
+        b"* 1 FETCH (BODY[HEADER.FIELDS (SUBJECT)] {17}\r\nSubject: long\r\n\r\n)",
+        b"* 2 FETCH (BODY[HEADER.FIELDS (SUBJECT)] %b)"
+        % imap.section(bare, b"HEADER.FIELDS (SUBJECT)"),
+    ]
+    assert wire.ok("SORT (TO) UTF-8 ALL") == [b"* SORT 2 1"]
+    assert wire.ok("THREAD REFERENCES UTF-8 ALL") == [b"* THREAD (1)(2)"]

@@ -122,9 +122,15 @@ class Batch:
         return self._session.store.messages.read_body(self._body(at), offset, length)
 
     def header_size(self, at: int) -> int:
-        """Octets of its header with the empty line; only what needs it has named the column."""
+        """Octets of its header with the empty line; looked up where the column was not named."""
         sizes = self._columns.get("header_size")
-        return sizes[at] if sizes is not None else 0
+        if sizes is None:
+            box = self._session.box
+            rows = self._session.store.messages.fetch(
+                box.mailbox_id, (self.uids[at],), ("header_size",)
+            )
+            return int(rows[0][1]) if rows else 0
+        return int(sizes[at])
 
     def header(self, at: int) -> bytes:
         """Its header with the empty line; the whole message where no empty line ends the header."""

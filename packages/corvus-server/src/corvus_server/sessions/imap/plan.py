@@ -27,7 +27,7 @@ from corvus_imap.types.fetch import (
 )
 from corvus_server.sessions.imap.batch import Batch
 from corvus_server.sessions.imap.words import words
-from corvus_server.storage.facts import field_codes, format_internal_date
+from corvus_server.storage.facts import cut_fields, field_codes, format_internal_date
 
 A = FetchAttribute
 Values = Iterable[bytes]
@@ -106,14 +106,20 @@ class Kept(Item):
         self._section = item.section
 
     def columns(self, batch: Batch) -> tuple[Values, ...]:
-        codes = self._codes
+        codes, packed = self._codes, batch.stored("header_fields")
+        if None in packed:
+            # Too much to keep, or told as it stands: the header itself says it.
+            found = [
+                section_octets(batch.header(at), self._section) or b""
+                if kept is None
+                else cut_fields(kept, codes)
+                for at, kept in enumerate(packed)
+            ]
+            return _literals(found), found
         # `facts.cut_fields` without its empty line: a code octet, the field, NUL between.
         found = [
             b"".join([field[1:] for field in kept.split(b"\0") if field and field[0] in codes])
-            if kept is not None
-            # Too much to keep, or told as it stands: the header itself says it.
-            else (section_octets(batch.header(at), self._section) or b"\r\n")[:-2]
-            for at, kept in enumerate(batch.stored("header_fields"))
+            for kept in packed
         ]
         return [b"{%d}\r\n" % (len(octets) + 2) for octets in found], found, repeat(b"\r\n")
 
