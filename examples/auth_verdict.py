@@ -33,6 +33,7 @@ def judge(message: bytes, ip: str, mail_from: str, helo: str, resolver: Any) -> 
 if __name__ == "__main__":
     from corvus_auth.dns import DNSResolver
 
-    verdict = judge(sys.stdin.buffer.read(), *sys.argv[1:4], DNSResolver())
+    ip, mail_from, helo = sys.argv[1:]
+    verdict = judge(sys.stdin.buffer.read(), ip, mail_from, helo, DNSResolver())
     print(verdict)
     print(verdict.field("localhost").decode(), end="")

@@ -19,7 +19,7 @@ LOCK = Lock()  # "an exclusive-access lock on the maildrop" (RFC 1939 §4)
 class Session(BaseRequestHandler):
     def handle(self) -> None:
         self.request.settimeout(30)  # for the handshake; later as the engine says
-        info = pop.TLSInfo() if self.server.server_address[1] == int(TLS_PORT) else None
+        info = pop.TLSInfo() if self.request.getsockname()[1] == int(TLS_PORT) else None
         with suppress(OSError, pop.RemoteProtocolError), ExitStack() as at_end:
             sock = TLS.wrap_socket(self.request, server_side=True) if info else self.request
             conn = pop.ServerConnection(pop.Policy(stls=True), tls=info)
@@ -52,7 +52,7 @@ class Session(BaseRequestHandler):
                                 sock.sendall(conn.data_to_send())
                         conn.end()
                     case pop.QuitRequested():  # nowhere else, so a broken session deletes nothing
-                        [files[number - 1].unlink() for number in event.delete]
+                        list(map(Path.unlink, [files[number - 1] for number in event.delete]))
                         conn.accept()
 
 
