@@ -182,19 +182,25 @@ async def test_the_keyboard_is_enough(s: Site) -> None:
         await s.deliver(mail(f"Number {number}"))
     async with served(s) as base, chromium() as browser:
         page = await enter(await browser.new_context(viewport={"width": 1280, "height": 860}), base)
+        ready = "[data-keys=ready]"  # the scripts of a page come behind its text
+        await page.wait_for_selector(ready)
         for key in ("j", "j", "Enter"):
             await page.keyboard.press(key)
         await page.wait_for_selector("article >> text=Number 1")
+        await page.wait_for_selector(ready)
         await page.keyboard.press("e")
         await page.wait_for_selector("text=1 mail archived.")
+        await page.wait_for_selector(ready)
         await page.keyboard.press("z")
         await page.wait_for_selector("text=1 mail put back.")
         await page.goto(f"{base}/mail/inbox")
+        await page.wait_for_selector(ready)
         for key in ("j", "x", "j", "x"):
             await page.keyboard.press(key)
         await page.wait_for_selector("text=2 chosen")
         await page.keyboard.press("#")
         await page.wait_for_selector("text=2 mails moved to Trash.")
+        await page.wait_for_selector(ready)
         await page.keyboard.press("?")
         assert await page.is_visible("dialog >> text=Keyboard")
         await page.keyboard.press("Escape")

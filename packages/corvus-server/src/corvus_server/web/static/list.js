@@ -120,3 +120,4 @@ document.addEventListener("corvus:after", (event) => {
   mark();
   show();
 });
+document.documentElement.dataset.keys = "ready";
