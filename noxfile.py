@@ -123,7 +123,7 @@ def isolated(session: nox.Session, package: str) -> None:
     session.run("uv", "pip", "uninstall", "-q", *PACKAGES, success_codes=[0, 1], silent=True)
     session.install(
         "--find-links", str(DIST), "--reinstall-package", package, str(wheel), str(kit),
-        "pytest", "hypothesis", "pytest-xdist",
+        "pytest", "hypothesis", "pytest-xdist", *(["httpx"] if package == "corvus-server" else []),
     )  # fmt: skip
     session.run(
         "python", "-P", "-m", "pytest", "-p", "no:cacheprovider", *_workers(),
@@ -146,7 +146,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=BASE)
 def properties(session: nox.Session) -> None:
     """Everything hypothesis generates, 2,000 examples each."""
-    session.install(*_group("test", "oracles"), *_members())
+    session.install(*_group("test", "oracles", "web"), *_members())
     session.run(
         "pytest", *_workers(), "-m", "property", "--hypothesis-profile=thorough", *session.posargs
     )
@@ -192,7 +192,7 @@ def lowest(session: nox.Session) -> None:
 @nox.session(python=BASE)
 def interop(session: nox.Session) -> None:
     """The long conversations with other implementations."""
-    session.install(*_group("test", "oracles"), *_members())
+    session.install(*_group("test", "oracles", "web"), *_members())
     env = {"CORVUS_INTEROP_MESSAGES": "10000"}
     session.run("pytest", *_workers(), "-m", "interop", *session.posargs, env=env)
 

@@ -86,8 +86,9 @@ class Model:
 class Session:
     """An IMAP client that believes what it is told."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, uid_validity: int) -> None:
         self.view = view
+        self.uid_validity = uid_validity
         self.uids = list(view.uids())
         self.gone = False
 
@@ -160,8 +161,9 @@ async def play(store: Store, clock: Clock, history: list[list[tuple[Any, ...]]])
     for round_ in history:
         for name in NAMES:
             box = store.mailboxes.get(world.alice.id, name)
-            if box is not None and box.id not in sessions:
-                sessions[box.id] = Session((await store.messages.open(box.id)).view())
+            if box is not None and (box.id not in sessions or sessions[box.id].gone):
+                view = (await store.messages.open(box.id)).view()
+                sessions[box.id] = Session(view, box.uid_validity)
         steps = []
         for step in round_:
             number += 1
@@ -188,7 +190,10 @@ async def play(store: Store, clock: Clock, history: list[list[tuple[Any, ...]]])
         assert rows == model.boxes.get(box.id, {})
         assert list(rows) == list(state.uids) == world.uids(box)
         if box.id in sessions:
-            assert sessions[box.id].uids == list(rows)
+            session = sessions[box.id]
+            # Renamed to a name that had meant other messages: new UIDs, and who had it open is told (R3).
+            assert session.gone == (session.uid_validity != box.uid_validity)
+            assert session.gone or session.uids == list(rows)
         assert box.uid_next > max(rows, default=0)
     assert await store.check() == []
 
