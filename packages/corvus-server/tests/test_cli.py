@@ -84,6 +84,7 @@ def test_seed_makes_what_the_readme_promises_and_changes_nothing_the_second_time
     rows = {row["address"]: row for row in corvus.json("mailbox", "list")}
     assert rows["postmaster@corvus.local"]["admin"] is True
     assert rows["alice@corvus.local"]["admin"] is False
+    assert [row["messages"] for row in rows.values()] == [1, 1, 1]
     assert corvus.json("check") == []
 
 

@@ -17,7 +17,15 @@ from corvus_auth import passwords
 from corvus_server.accounts.lockout import Lockout
 from corvus_server.storage.errors import StoreError
 from corvus_server.storage.protocols import Store
-from corvus_server.storage.values import DKIMKey, QueueEntry, RecipientState, Verdict
+from corvus_server.storage.values import (
+    Delivery,
+    DKIMKey,
+    Intake,
+    QueueEntry,
+    RecipientState,
+    Verdict,
+)
+from corvus_server.welcome import welcome as welcome_mail
 
 #: The first selector of every domain.
 FIRST_SELECTOR: Final = "cv1"
@@ -416,8 +424,8 @@ class Operations:
             for finding in await self._store.check(fix=fix)
         ]
 
-    async def seed(self) -> dict[str, Any]:
-        """The domain corvus.local with postmaster, alice and bob; what is there already stays."""
+    async def seed(self, welcome: bool = True) -> dict[str, Any]:
+        """The domain corvus.local with postmaster, alice and bob, and a mail for each; what is there stays."""
         directory = self._store.directory
         made = []
         if directory.domain(SEED_DOMAIN) is None:
@@ -426,8 +434,18 @@ class Operations:
             address = f"{local}@{SEED_DOMAIN}"
             if directory.account(address) is None:
                 await self.mailbox_add(address, SEED_PASSWORD, name, admin, seeded=True)
+                if welcome:
+                    await self._welcome(name, address)
                 made.append(address)
         return {"domain": SEED_DOMAIN, "made": made, "password": SEED_PASSWORD}
+
+    async def _welcome(self, name: str, address: str) -> None:
+        account = self._store.directory.account(address)
+        if account is None:
+            return
+        body = self._store.new_body()
+        body.write(welcome_mail(name, address, f"postmaster@{SEED_DOMAIN}", self._now()))
+        await self._store.accept(Intake(body=body, deliveries=[Delivery(account_id=account.id)]))
 
 
 OPERATIONS: Final[dict[str, Callable[..., Awaitable[Any]]]] = {

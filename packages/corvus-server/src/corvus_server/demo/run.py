@@ -167,7 +167,7 @@ async def _seed(server: Server) -> bool:
     except StoreError as error:
         raise StartError(str(error)) from error
     try:
-        made = await Operations(store).seed()
+        made = await Operations(store).seed(welcome=False)  # Carol's comes over the wire
         return bool(made["made"])
     finally:
         await store.close()
