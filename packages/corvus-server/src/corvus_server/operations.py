@@ -7,10 +7,11 @@ is an `OperationError` with one sentence; nothing has changed then.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, final
+from typing import Any, Final, Literal, final
 
 import corvus_dkim
 from corvus_auth import passwords
@@ -147,7 +148,7 @@ class Operations:
         told = password or new_password()
         account = await self._store.directory.add_account(
             address,
-            password_hash=passwords.hash(told),
+            password_hash=await asyncio.to_thread(passwords.hash, told),
             name=name,
             admin=admin,
             quota=self._quota if quota is None else quota,
@@ -207,7 +208,7 @@ class Operations:
         if password and len(password) < SHORTEST:
             raise OperationError(f"a password has at least {SHORTEST} characters")
         await self._store.directory.update_account(
-            account.id, password_hash=passwords.hash(told), seeded=False
+            account.id, password_hash=await asyncio.to_thread(passwords.hash, told), seeded=False
         )
         await self._store.web_sessions.end_all(account.id)
         found: dict[str, Any] = {"address": account.address}
@@ -254,7 +255,8 @@ class Operations:
             return _key(held[0])
         if algorithm not in ("rsa", "ed25519"):
             raise OperationError("a key is rsa or ed25519")
-        private = corvus_dkim.generate_key("rsa" if algorithm == "rsa" else "ed25519")
+        kind: Literal["rsa", "ed25519"] = "rsa" if algorithm == "rsa" else "ed25519"
+        private = await asyncio.to_thread(corvus_dkim.generate_key, kind)
         key = DKIMKey(
             domain=name,
             selector=selector or FIRST_SELECTOR,
