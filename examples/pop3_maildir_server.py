@@ -29,8 +29,7 @@ class Session(BaseRequestHandler):
                     case pop.NEED_DATA:
                         sock.sendall(conn.data_to_send())
                         sock.settimeout(conn.timeout)
-                        data = sock.recv(65536)
-                        conn.receive_data(data) if data else conn.receive_eof()
+                        conn.receive_data(d) if (d := sock.recv(65536)) else conn.receive_eof()
                     case pop.StlsRequested():
                         conn.accept()
                         sock.sendall(conn.data_to_send())
