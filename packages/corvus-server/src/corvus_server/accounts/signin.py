@@ -165,7 +165,8 @@ class SignIn:
         return account if good else None
 
     def _opens(self, held: AppPassword, service: str, secret: str) -> bool:
-        if held.scopes and service not in held.scopes:
+        # Whoever finds a phone's password must not reach the page that changes the account's.
+        if service == "web" or (held.scopes and service not in held.scopes):
             return False
         stored = held.secrets.get("hash", "")
         try:
