@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from corvus_server.app import Server, StartError
 from corvus_server.config import Config
@@ -38,27 +38,41 @@ def run_loop(main: Callable[[], Awaitable[int]]) -> int:
 
 
 async def _serve(config: Config) -> int:
-    server = Server(config)
-    await server.start()
-    for line in banner(server):
-        print(line, flush=True)  # noqa: T201 - the command's own output
-    await until_stopped()
-    await server.stop()
+    with stop_signals() as stopped:
+        server = Server(config)
+        await server.start()
+        for line in banner(server):
+            print(line, flush=True)  # noqa: T201 - the command's own output
+        await stopped.wait()
+        await server.stop()
     return 0
 
 
-async def until_stopped() -> None:
-    """Wait for Ctrl-C or SIGTERM; a second Ctrl-C ends at once."""
+@contextlib.contextmanager
+def stop_signals() -> Iterator[asyncio.Event]:
+    """
+    An event that Ctrl-C and SIGTERM set; a second Ctrl-C ends at once.
+
+    It stands before the start, so that no moment is left in which a signal would end the process unclean.
+    """
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    try:
-        await stopped.wait()
-    finally:
+
+    def release() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(ValueError):
                 loop.remove_signal_handler(number)
+
+    def stop() -> None:
+        stopped.set()
+        release()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield stopped
+    finally:
+        release()
 
 
 _WORDS = {

@@ -15,7 +15,7 @@ from corvus_server.demo.crow import MISBEHAVIOUR, welcome, wrapper
 from corvus_server.demo.world import CROW, OURS, DemoDNS, Published
 from corvus_server.network import MappedNetwork
 from corvus_server.operations import SEED_ACCOUNTS, SEED_DOMAIN, SEED_PASSWORD
-from corvus_server.serve import banner, run_loop, until_stopped
+from corvus_server.serve import banner, run_loop, stop_signals
 from corvus_server.storage import values
 
 #: The demo's patience: a lesson in minutes, not in days.
@@ -30,12 +30,13 @@ def run(config: Config, *, fresh: bool = False) -> int:
 async def _run(config: Config, fresh: bool) -> int:
     if fresh:
         shutil.rmtree(config.data_dir, ignore_errors=True)
-    demo = Demo(config)
-    await demo.start()
-    for line in demo.banner():
-        print(line, flush=True)  # noqa: T201 - the command's own output
-    await until_stopped()
-    await demo.stop()
+    with stop_signals() as stopped:
+        demo = Demo(config)
+        await demo.start()
+        for line in demo.banner():
+            print(line, flush=True)  # noqa: T201 - the command's own output
+        await stopped.wait()
+        await demo.stop()
     return 0
 
 
