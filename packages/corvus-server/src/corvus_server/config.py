@@ -171,10 +171,9 @@ def _count(text: str) -> int:
 
 
 def _score(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError("is not a number") from None
+    if not re.fullmatch(r"-?[0-9]{1,6}(?:\.[0-9]{1,6})?", text.strip()):
+        raise ValueError("is not a number such as 5.0")
+    return float(text)
 
 
 def _port(text: str) -> int:

@@ -131,7 +131,9 @@ def story(verdict: Verdict) -> Story:
     tree = verdict.tree
     score, threshold = _number(tree.get("score")), _number(tree.get("threshold")) or 5.0
     signals = [_map(each) for each in _list(tree.get("signals"))]
-    most = max([threshold, *(abs(_number(each.get("weight"))) for each in signals)])
+    # A threshold may be zero or less: everything is junk then, and nothing is divided by it.
+    most = max([abs(threshold), *(abs(_number(each.get("weight"))) for each in signals)])
+    fill = 50 * score / threshold if threshold > 0 else 100.0 * (score >= threshold)
     weights = [
         Weight(
             name=str(each.get("name", "")),
@@ -153,7 +155,7 @@ def story(verdict: Verdict) -> Story:
         weights=weights,
         score=score,
         threshold=threshold,
-        fill=max(0, min(100, round(50 * score / threshold))),
+        fill=round(max(0.0, min(100.0, fill))),
         flips=[words.visible(text[:1].upper() + text[1:]) for text in turned],
         cut=bool(tree.get("cut")),
     )
@@ -262,9 +264,11 @@ def _list(value: Any) -> Sequence[Any]:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and isfinite(value) else 0.0
+    try:
+        return float(value) if isinstance(value, int | float) and isfinite(value) else 0.0
+    except OverflowError:
+        return 0.0
 
 
 def _when(step: Any) -> float | None:
-    at = _map(step).get("at")
-    return float(at) if isinstance(at, int | float) and isfinite(at) else None
+    return _number(_map(step).get("at")) or None
