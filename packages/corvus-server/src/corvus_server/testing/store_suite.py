@@ -18,6 +18,7 @@ every test.  R5, R6, R13 and R15 speak of disks and are tested where the disk is
 
 from __future__ import annotations
 
+from corvus_server.testing.suite_changes import ChangeSuite
 from corvus_server.testing.suite_directory import DirectorySuite
 from corvus_server.testing.suite_mailboxes import MailboxSuite
 from corvus_server.testing.suite_messages import MessageSuite
@@ -28,7 +29,7 @@ from corvus_server.testing.world import Clock, StoreFactory, World, mail, stored
 __all__ = ["Clock", "StoreFactory", "StoreSuite", "World", "mail", "stored"]
 
 
-class StoreSuite(DirectorySuite, MailboxSuite, MessageSuite, QueueSuite, RecordSuite):
+class StoreSuite(DirectorySuite, MailboxSuite, MessageSuite, ChangeSuite, QueueSuite, RecordSuite):
     """
     Everything a store promises.  Subclasses give the fixture `store_factory`.
     """
